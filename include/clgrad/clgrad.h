@@ -1,0 +1,21 @@
+/* All of clgrad's public headers, and its version. */
+#ifndef CLGRAD_H
+#define CLGRAD_H
+
+#include <clgrad/backend.h>
+#include <clgrad/checkpoint.h>
+#include <clgrad/data.h>
+#include <clgrad/device.h>
+#include <clgrad/nn.h>
+#include <clgrad/ops.h>
+#include <clgrad/optim.h>
+#include <clgrad/random.h>
+#include <clgrad/status.h>
+#include <clgrad/tape.h>
+#include <clgrad/tensor.h>
+#include <clgrad/train.h>
+#include <clgrad/types.h>
+
+#define CG_VERSION "0.1.0"
+
+#endif

@@ -1,0 +1,85 @@
+/* Devices: listing, choosing by a string, opening, and what happened on them. */
+#ifndef CLGRAD_DEVICE_H
+#define CLGRAD_DEVICE_H
+
+#include <clgrad/backend.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cg_device cg_device;
+
+/* What dispatch does with an op that the device cannot run. */
+typedef enum cg_fallback {
+    CG_FALLBACK_ALLOW = 0, /* run it on the CPU */
+    CG_FALLBACK_WARN = 1,  /* the same; the caller reports cg_device_fallbacks at the end */
+    CG_FALLBACK_ERROR = 2, /* fail with CG_ERR_FALLBACK */
+} cg_fallback;
+
+/* One kind of op that fell back. */
+typedef struct cg_fallback_info {
+    const char *op;
+    const char *reason;
+    uint64_t count;
+    uint64_t bytes; /* moved to the CPU and back */
+} cg_fallback_info;
+
+/* Counters of one device since it was opened. */
+typedef struct cg_device_stats {
+    uint64_t ops; /* run on the device */
+    uint64_t fallback_ops;
+    uint64_t buffer_allocations; /* calls of the backend's buffer_create */
+    uint64_t bytes_in_use;       /* buffers that hold something */
+    uint64_t bytes_allocated;    /* with those waiting in the pool */
+    uint64_t bytes_peak;
+} cg_device_stats;
+
+/* A backend that could not be used, and why. */
+typedef struct cg_backend_problem {
+    char backend[64];
+    char reason[512];
+} cg_backend_problem;
+
+/* Writes up to `capacity` descriptions of all devices of all backends, `string` filled in, and their number. The order:
+ * cpu, reference, then each plug-in's in the order of its list (OpenCL: GPUs, accelerators, CPUs, simulators; ties in
+ * the order of the platforms). */
+CG_API cg_status cg_device_list(cg_device_info *infos, size_t capacity, size_t *count) CG_MUST_USE;
+
+/* Up to `capacity` backends that could not be loaded or listed, and their number. Fills after cg_device_list. */
+CG_API size_t cg_backend_problems(cg_backend_problem *problems, size_t capacity);
+
+/* Opens a device by its string: "auto", "cpu", "cpu,threads=4", "reference,dtype=f64", "opencl", "opencl:1",
+ * "opencl:gpu", "opencl:pocl,profile=gpu", "opencl:uuid=...", part of a name. NULL: CLGRAD_DEVICE, else "auto". Errors:
+ * CG_ERR_SYNTAX for a string that is not one, CG_ERR_DEVICE, which lists the candidates, for one that fits no device or
+ * several. */
+CG_API cg_status cg_device_open(const char *string, cg_device **device) CG_MUST_USE;
+
+/* Closes a device. Its tensors and tapes must be gone. NULL does nothing. */
+CG_API void cg_device_close(cg_device *device);
+
+CG_API const cg_device_info *cg_device_describe(const cg_device *device);
+
+/* Why this device was chosen when the string was "auto"; "" otherwise. */
+CG_API const char *cg_device_choice(const cg_device *device);
+
+/* The dtype of parameters and activations on this device: CG_F32; CG_F64 on the reference opened with dtype=f64. */
+CG_API cg_dtype cg_device_real(const cg_device *device);
+
+CG_API void cg_device_set_fallback(cg_device *device, cg_fallback fallback);
+
+/* Waits until all queued work is done; reports what failed in it. */
+CG_API cg_status cg_device_wait(cg_device *device) CG_MUST_USE;
+
+CG_API void cg_device_stats_get(const cg_device *device, cg_device_stats *stats);
+
+/* Writes up to `capacity` rows, one a kind and reason, and returns how many there are. */
+CG_API size_t cg_device_fallbacks(const cg_device *device, cg_fallback_info *rows, size_t capacity);
+
+/* Number of calls to the host allocator by this library in this process so far (not the drivers' own). */
+CG_API uint64_t cg_host_allocations(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,134 @@
+/*
+ * Op kinds: what crosses the device abstraction. An op is data: a kind, attributes, input and output operands.
+ * Numbers and attribute layouts are stable; attributes never change from one step to the next.
+ */
+#ifndef CLGRAD_OP_KINDS_H
+#define CLGRAD_OP_KINDS_H
+
+#include <clgrad/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CG_MAX_INPUTS 8
+#define CG_MAX_OUTPUTS 4
+
+#define CG_KIND_ACCUMULATES 1u
+#define CG_KIND_UPDATES 2u
+
+typedef struct cg_no_attrs {
+    uint32_t size; /* bytes of this struct, as in every attribute struct: room to grow */
+} cg_no_attrs;
+
+/* Elementwise ops: the row's p0, p1, p2.
+ * Forward: inputs x (or a, b, which broadcast), output y. Gradient of a unary: inputs x, y, dy, output dx. Gradients of
+ * a binary: inputs a, b, dz, output of dz's shape (the sum over broadcast axes is an op of its own). */
+typedef struct cg_elementwise_attrs {
+    uint32_t size;
+    double p[3];
+} cg_elementwise_attrs;
+
+/* fill: every element of the output becomes value. */
+typedef struct cg_fill_attrs {
+    uint32_t size;
+    double value;
+} cg_fill_attrs;
+
+/* matmul: c = a' b' + bias, batch times: a' is a [m, k], or the transpose of a [k, m] where transpose_a; likewise b'
+ * [k, n]. ld: elements from one stored row to the next. stride: elements from one matrix of the batch to the next (0:
+ * the same one for all). Input 2, bias [n], is optional and added to every row. */
+typedef struct cg_matmul_attrs {
+    uint32_t size;
+    uint32_t transpose_a, transpose_b;
+    int64_t batch, m, n, k;
+    int64_t lda, ldb, ldc;
+    int64_t stride_a, stride_b, stride_c;
+} cg_matmul_attrs;
+
+/* sum: input [outer, reduce, inner] to output [outer, inner], times scale (1 / reduce makes a mean).
+ * expand, its gradient: input [outer, inner], output [outer, reduce, inner], times scale.
+ * Both always have rank 3 and 2: the front end reshapes. So have argmax ([outer, reduce, inner] to i64 [outer, inner],
+ * the first of equals, NaN counts as largest) and log_softmax ([outer, dim, inner]; its gradient: inputs y, dy). */
+typedef struct cg_scale_attrs {
+    uint32_t size;
+    double scale;
+} cg_scale_attrs;
+
+/* cross_entropy: logits [n, c], target [n] (i32 or i64, 0 <= class < c) to loss [n] = lse - logits[target] and lse [n]
+ * = log(sum(exp(logits))). Gradient: inputs logits, target, lse, dloss [n]; output [n, c] = dloss (exp(logits - lse) -
+ * onehot). A class out of range reads nothing outside its row and fails with CG_ERR_INDEX, at once or at the next read
+ * or wait. */
+
+/* sgd_step: inputs hyper [2] = (learning rate, 1 in the very first step, else 0) and grad; updates param and
+ * momentum_buffer (absent when momentum is 0). torch.optim.SGD. */
+typedef struct cg_sgd_attrs {
+    uint32_t size;
+    uint32_t nesterov;
+    double momentum, dampening, weight_decay;
+} cg_sgd_attrs;
+
+/* adam_step: inputs hyper [3] = (learning rate, 1 - beta1^t, sqrt(1 - beta2^t)) and grad; updates param, exp_avg,
+ * exp_avg_sq: g = grad + (decoupled ? 0 : weight_decay param);  param -= decoupled ? lr weight_decay param : 0 m += (1
+ * - beta1) (g - m);  v = beta2 v + (1 - beta2) g g;  param -= lr / hyper[1] * m / (sqrt(v) / hyper[2] + eps) A moment
+ * smaller in size than 2^-126 (f32's smallest normal number) becomes 0: denormals slow CPUs down threefold and no
+ * update is large enough to notice. torch.optim.Adam, AdamW (decoupled). */
+typedef struct cg_adam_attrs {
+    uint32_t size;
+    uint32_t decoupled;
+    double beta1, beta2, eps, weight_decay;
+} cg_adam_attrs;
+
+enum cg_op_number {
+#define CG_OP(number, NAME, name, min_inputs, max_inputs, outputs, attrs, flags) CG_OP_##NAME = (number),
+#include <clgrad/ops.def>
+#undef CG_OP
+#define CG_UNARY(number, NAME, name, y, dx)                                                                            \
+    CG_OP_##NAME = 1000 + 4 * (number), CG_OP_##NAME##_BACKWARD = 1001 + 4 * (number),
+#define CG_BINARY(number, NAME, name, z, da, db)                                                                       \
+    CG_OP_##NAME = 1000 + 4 * (number), CG_OP_##NAME##_BACKWARD_A = 1001 + 4 * (number),                               \
+    CG_OP_##NAME##_BACKWARD_B = 1002 + 4 * (number),
+#include <clgrad/elementwise.def>
+#undef CG_UNARY
+#undef CG_BINARY
+};
+
+/* One operand of an op, in terms of the device that runs it. */
+typedef struct cg_operand {
+    void *buffer;   /* what the backend's buffer_create returned; NULL: the operand is absent */
+    size_t offset;  /* first element, counted in elements from the buffer's start */
+    size_t extent;  /* elements from there that the op may touch */
+    cg_shape shape; /* row-major and contiguous, but for matmul, whose attributes say */
+    cg_dtype dtype;
+} cg_operand;
+
+typedef struct cg_op cg_op;
+
+/* The plain loops of a kind over host memory (buffers are pointers). May fail with CG_ERR_INDEX only. */
+typedef cg_status (*cg_reference_fn)(const cg_op *op);
+
+/* The record of a kind. Kinds that a program registers are such records with numbers given at run time. */
+typedef struct cg_op_kind {
+    uint32_t number;
+    uint32_t flags;
+    const char *name;
+    uint32_t min_inputs, max_inputs, outputs;
+    uint32_t attrs_size;
+    cg_reference_fn reference_f32;
+    cg_reference_fn reference_f64;
+    const char *opencl_source; /* optional: reserved for kinds that a program registers */
+} cg_op_kind;
+
+struct cg_op {
+    const cg_op_kind *kind;
+    const void *attrs;
+    uint32_t n_inputs, n_outputs;
+    uint32_t accumulate; /* bit i: add to output i instead of overwriting it */
+    cg_operand inputs[CG_MAX_INPUTS];
+    cg_operand outputs[CG_MAX_OUTPUTS];
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

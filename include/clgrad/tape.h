@@ -1,0 +1,65 @@
+/*
+ * The tape: the execution context. It records ops, owns the tensors between them, and runs the list when a value is
+ * read or the step ends; gradients are the list read backwards. Shapes and arguments are checked when an op is
+ * recorded.
+ *
+ * The first error of a tape sticks: from then on every op returns a poison tensor and every call the same status, so
+ * expressions nest and one check is enough. cg_tape_reset makes a failed tape usable again.
+ */
+#ifndef CLGRAD_TAPE_H
+#define CLGRAD_TAPE_H
+
+#include <clgrad/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cg_tape cg_tape;
+
+typedef enum cg_mode {
+    CG_EVAL = 0, /* no gradients are recorded; dropout and the like are off */
+    CG_TRAIN = 1,
+} cg_mode;
+
+/* A tape on one device, in train mode; NULL when memory is out (cg_error_message). CLGRAD_EAGER=1 makes it run each op
+ * at once. */
+CG_API cg_tape *cg_tape_create(cg_device *device);
+
+/* Drops what was not run. NULL does nothing. */
+CG_API void cg_tape_destroy(cg_tape *tape);
+
+CG_API void cg_tape_set_mode(cg_tape *tape, cg_mode mode);
+CG_API cg_mode cg_tape_mode(const cg_tape *tape);
+CG_API cg_device *cg_tape_device(const cg_tape *tape);
+
+/* Records the gradients of `loss`, one element, with respect to every tensor that requires them. Those of tensors made
+ * by cg_tensor_create are added to their gradient (the first after creation, cg_tensor_zero_grad or an optimizer's step
+ * overwrites). */
+CG_API cg_status cg_backward(cg_tape *tape, cg_tensor *loss);
+
+/* The same for an output of any shape with its gradient given. */
+CG_API cg_status cg_backward_from(cg_tape *tape, cg_tensor *output, cg_tensor *grad_output);
+
+/* Runs what is recorded and forgets it: the tape's tensors are gone afterwards. Does not wait for the device. */
+CG_API cg_status cg_tape_run(cg_tape *tape);
+
+/* Runs what is recorded but keeps the tape's tensors. What cg_tensor_read does first. */
+CG_API cg_status cg_tape_flush(cg_tape *tape);
+
+/* Forgets what is recorded without running it, and the error. */
+CG_API void cg_tape_reset(cg_tape *tape);
+
+/* CG_OK, or the first error; cg_tape_error gives its message, "" if there is none. */
+CG_API cg_status cg_tape_status(const cg_tape *tape);
+CG_API const char *cg_tape_error(const cg_tape *tape);
+
+/* Ops recorded since the last run, and floating point operations among them (a multiply-add counts two; matmul only).
+ */
+CG_API size_t cg_tape_length(const cg_tape *tape);
+CG_API double cg_tape_flops(const cg_tape *tape);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,358 @@
+/* The tape: recording, running, forgetting. */
+#include "tape.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "dispatch.h"
+
+cg_tape *cg_tape_create(cg_device *device) {
+    cg_tape *tape = cg_alloc_zero(1, sizeof *tape);
+    if (tape == NULL) {
+        return NULL;
+    }
+    const char *eager = getenv("CLGRAD_EAGER");
+    tape->device = device;
+    tape->mode = CG_TRAIN;
+    tape->eager = eager != NULL && strcmp(eager, "1") == 0;
+    tape->poison = (cg_tensor){.tape = tape, .dtype = CG_F32};
+    return tape;
+}
+
+void cg_tape_destroy(cg_tape *tape) {
+    if (tape == NULL) {
+        return;
+    }
+    cg_tape_reset(tape);
+    cg_tensor_destroy(tape->one);
+    cg_free(tape->nodes);
+    cg_arena_free(&tape->arena);
+    cg_free(tape);
+}
+
+void cg_tape_set_mode(cg_tape *tape, cg_mode mode) {
+    tape->mode = mode;
+}
+
+cg_mode cg_tape_mode(const cg_tape *tape) {
+    return tape->mode;
+}
+
+cg_device *cg_tape_device(const cg_tape *tape) {
+    return tape->device;
+}
+
+cg_status cg_tape_status(const cg_tape *tape) {
+    return tape->status;
+}
+
+const char *cg_tape_error(const cg_tape *tape) {
+    return tape->error;
+}
+
+size_t cg_tape_length(const cg_tape *tape) {
+    return tape->n_nodes;
+}
+
+double cg_tape_flops(const cg_tape *tape) {
+    return tape->flops;
+}
+
+cg_tensor *cg_tape_fail_status(cg_tape *tape, cg_status status) {
+    if (tape->status == CG_OK) {
+        tape->status = status;
+        snprintf(tape->error, sizeof tape->error, "%s", cg_error_message());
+    }
+    return &tape->poison;
+}
+
+cg_tensor *cg_tape_fail(cg_tape *tape, cg_status status, const char *format, ...) {
+    if (tape->status == CG_OK) {
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(tape->error, sizeof tape->error, format, arguments);
+        va_end(arguments);
+        tape->status = cg_fail(status, "%s", tape->error);
+    }
+    return &tape->poison;
+}
+
+/* The sticking failure once more, so that whoever asks last finds the message. */
+static cg_status failed(const cg_tape *tape) {
+    return tape->status == CG_OK ? CG_OK : cg_fail(tape->status, "%s", tape->error);
+}
+
+/* A tensor of the program's that another tape has not run yet is brought up to date first. */
+static bool accepts_one(cg_tape *tape, const char *op, cg_tensor *tensor, size_t i) {
+    if (tensor == NULL) {
+        cg_tape_fail(tape, CG_ERR_ARGUMENT, "%s: tensor %zu is NULL", op, i);
+    } else if (tensor->storage == NULL) {
+        cg_tape_fail(tape, CG_ERR_STATE, "%s: tensor %zu comes from a tape that failed: %s", op, i,
+                     cg_tape_error(tensor->tape));
+    } else if (tensor->storage->device != tape->device) {
+        cg_tape_fail(tape, CG_ERR_DEVICE, "%s: tensor %zu is on %s, the tape on %s", op, i,
+                     tensor->storage->device->info.string, tape->device->info.string);
+    } else if (tensor->tape != NULL && tensor->tape != tape) {
+        cg_tape_fail(tape, CG_ERR_STATE, "%s: tensor %zu belongs to another tape: copy it to a tensor of your own", op,
+                     i);
+    } else if (tensor->storage->tape != NULL && tensor->storage->tape != tape) {
+        cg_status status = cg_tape_flush(tensor->storage->tape);
+        if (status != CG_OK) {
+            cg_tape_fail_status(tape, status);
+        }
+    }
+    return tape->status == CG_OK;
+}
+
+bool cg_tape_accepts(cg_tape *tape, const char *op, cg_tensor *const *tensors, size_t count) {
+    for (size_t i = 0; i < count && tape->status == CG_OK; i++) {
+        accepts_one(tape, op, tensors[i], i);
+    }
+    return tape->status == CG_OK;
+}
+
+static cg_tensor *add_tensor(cg_tape *tape, cg_storage *storage, cg_dtype dtype, const cg_shape *shape, size_t offset) {
+    cg_tensor *tensor = cg_arena_alloc(&tape->arena, sizeof *tensor);
+    if (tensor == NULL) {
+        return cg_tape_fail_status(tape, CG_ERR_MEMORY);
+    }
+    *tensor = (cg_tensor){.storage = storage, .offset = offset, .shape = *shape, .dtype = dtype, .tape = tape};
+    return tensor;
+}
+
+cg_tensor *cg_tape_tensor(cg_tape *tape, cg_dtype dtype, const cg_shape *shape) {
+    if (tape->status != CG_OK) {
+        return &tape->poison;
+    }
+    cg_storage *storage = cg_arena_alloc(&tape->arena, sizeof *storage);
+    if (storage == NULL) {
+        return cg_tape_fail_status(tape, CG_ERR_MEMORY);
+    }
+    size_t bytes = (size_t)cg_shape_numel(shape) * cg_dtype_size(dtype);
+    *storage = (cg_storage){.device = tape->device, .bytes = bytes, .next = tape->storages};
+    tape->storages = storage;
+    return add_tensor(tape, storage, dtype, shape, 0);
+}
+
+cg_tensor *cg_tape_alias(cg_tape *tape, cg_tensor *base, const cg_shape *shape) {
+    if (tape->status != CG_OK) {
+        return &tape->poison;
+    }
+    return add_tensor(tape, base->storage, base->dtype, shape, base->offset);
+}
+
+static cg_node *add_node(cg_tape *tape) {
+    cg_node *node = cg_arena_alloc(&tape->arena, sizeof *node);
+    if (node == NULL || !CG_GROW(tape->nodes, tape->n_nodes, tape->nodes_capacity)) {
+        cg_tape_fail_status(tape, CG_ERR_MEMORY);
+        return NULL;
+    }
+    tape->nodes[tape->n_nodes++] = node;
+    return node;
+}
+
+static bool any_requires_grad(const cg_tape *tape, cg_tensor *const *inputs, uint32_t count) {
+    bool any = false;
+    for (uint32_t i = 0; i < count; i++) {
+        any = any || (inputs[i] != NULL && inputs[i]->requires_grad);
+    }
+    return any && tape->mode == CG_TRAIN;
+}
+
+cg_tensor *cg_tape_view(cg_tape *tape, cg_tensor *base, const cg_shape *shape, cg_backward_fn backward) {
+    cg_tensor *view = cg_tape_alias(tape, base, shape);
+    cg_node *node = tape->status == CG_OK ? add_node(tape) : NULL;
+    if (node == NULL) {
+        return &tape->poison;
+    }
+    view->requires_grad = any_requires_grad(tape, &base, 1);
+    *node = (cg_node){.n_inputs = 1, .n_outputs = 1, .inputs = {base}, .outputs = {view}};
+    node->backward = view->requires_grad ? backward : NULL;
+    return view;
+}
+
+static const void *copy_attrs(cg_tape *tape, const cg_op_kind *kind, const void *attrs) {
+    void *copy = cg_arena_alloc(&tape->arena, kind->attrs_size);
+    if (copy == NULL) {
+        cg_tape_fail_status(tape, CG_ERR_MEMORY);
+        return NULL;
+    }
+    if (attrs != NULL) {
+        memcpy(copy, attrs, kind->attrs_size);
+    }
+    memcpy(copy, &kind->attrs_size, sizeof kind->attrs_size); /* every attribute struct begins with its size */
+    return copy;
+}
+
+static void use(cg_tape *tape, cg_tensor *const *tensors, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (tensors[i] != NULL) {
+            tensors[i]->storage->tape = tape;
+            tensors[i]->storage->last_use = tape->n_nodes - 1;
+        }
+    }
+}
+
+static bool writes_nothing(cg_tensor *const *outputs, uint32_t count) {
+    bool nothing = true;
+    for (uint32_t i = 0; i < count; i++) {
+        nothing = nothing && (outputs[i] == NULL || cg_tensor_numel(outputs[i]) == 0);
+    }
+    return nothing;
+}
+
+void cg_record(cg_tape *tape, uint32_t number, const void *attrs, cg_tensor *const *inputs, uint32_t n_inputs,
+               cg_tensor *const *outputs, uint32_t n_outputs, cg_backward_fn backward) {
+    const cg_op_kind *kind = cg_kind(number);
+    const void *copy = tape->status == CG_OK ? copy_attrs(tape, kind, attrs) : NULL;
+    cg_node *node = copy != NULL ? add_node(tape) : NULL;
+    if (node == NULL) {
+        return;
+    }
+    bool grad = backward != NULL && any_requires_grad(tape, inputs, n_inputs);
+    *node = (cg_node){.kind = kind, .attrs = copy, .n_inputs = n_inputs, .n_outputs = n_outputs};
+    node->backward = grad ? backward : NULL;
+    for (uint32_t i = 0; i < n_inputs; i++) {
+        node->inputs[i] = inputs[i];
+    }
+    for (uint32_t i = 0; i < n_outputs; i++) {
+        node->outputs[i] = outputs[i];
+        if (grad && outputs[i] != NULL) {
+            outputs[i]->requires_grad = true;
+        }
+    }
+    if (writes_nothing(outputs, n_outputs)) {
+        node->idle = true;
+        return;
+    }
+    use(tape, inputs, n_inputs);
+    use(tape, outputs, n_outputs);
+    if (number == CG_OP_MATMUL) {
+        const cg_matmul_attrs *m = copy;
+        tape->flops += 2.0 * (double)m->batch * (double)m->m * (double)m->n * (double)m->k;
+    }
+    if (tape->eager) {
+        cg_status status = cg_tape_flush(tape);
+        (void)status; /* sticks to the tape */
+    }
+}
+
+static void set_operand(const cg_op_kind *kind, cg_tensor *tensor, cg_operand *operand) {
+    if (tensor == NULL) {
+        *operand = (cg_operand){.buffer = NULL};
+        return;
+    }
+    operand->buffer = tensor->storage->buffer->handle;
+    operand->offset = tensor->offset;
+    /* matmul's attributes may step over rows: it may touch all that follows */
+    operand->extent = kind->number == CG_OP_MATMUL ? cg_record_room(tensor) : (size_t)cg_shape_numel(&tensor->shape);
+    operand->shape = tensor->shape;
+    operand->dtype = tensor->dtype;
+}
+
+static cg_status materialize(cg_tensor *const *tensors, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (tensors[i] != NULL) {
+            CG_TRY(cg_storage_materialize(tensors[i]->storage));
+        }
+    }
+    return CG_OK;
+}
+
+static cg_status run_node(cg_tape *tape, const cg_node *node) {
+    CG_TRY(materialize(node->inputs, node->n_inputs));
+    CG_TRY(materialize(node->outputs, node->n_outputs));
+    cg_op op;
+    op.kind = node->kind;
+    op.attrs = node->attrs;
+    op.n_inputs = node->n_inputs;
+    op.n_outputs = node->n_outputs;
+    op.accumulate = node->accumulate;
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        set_operand(node->kind, node->inputs[i], &op.inputs[i]);
+    }
+    for (uint32_t i = 0; i < node->n_outputs; i++) {
+        set_operand(node->kind, node->outputs[i], &op.outputs[i]);
+    }
+    return cg_dispatch_run(tape->device, &op);
+}
+
+/* Gives back the memory of the tape's tensors that node `i` was the last to use. */
+static void release_dead(cg_tensor *const *tensors, uint32_t count, size_t i) {
+    for (uint32_t j = 0; j < count; j++) {
+        cg_storage *storage = tensors[j] != NULL ? tensors[j]->storage : NULL;
+        if (storage != NULL && storage->references == 0 && storage->last_use == i) {
+            cg_storage_release(storage);
+        }
+    }
+}
+
+static void unmark(cg_tensor *const *tensors, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (tensors[i] != NULL && tensors[i]->storage != NULL) {
+            tensors[i]->storage->tape = NULL;
+        }
+    }
+}
+
+/* The nodes from `first` on no longer wait to run. */
+static void settle_from(cg_tape *tape, size_t first) {
+    for (size_t i = first; i < tape->n_nodes; i++) {
+        unmark(tape->nodes[i]->inputs, tape->nodes[i]->n_inputs);
+        unmark(tape->nodes[i]->outputs, tape->nodes[i]->n_outputs);
+    }
+}
+
+static cg_status run_pending(cg_tape *tape, bool keep) {
+    size_t first = tape->n_run;
+    for (size_t i = first; i < tape->n_nodes && tape->status == CG_OK; i++) {
+        const cg_node *node = tape->nodes[i];
+        if (node->kind == NULL || node->idle) {
+            continue;
+        }
+        cg_status status = run_node(tape, node);
+        if (status != CG_OK) {
+            cg_tape_fail_status(tape, status);
+        } else if (!keep) {
+            release_dead(node->inputs, node->n_inputs, i);
+            release_dead(node->outputs, node->n_outputs, i);
+        }
+    }
+    settle_from(tape, first);
+    tape->n_run = tape->n_nodes;
+    return failed(tape);
+}
+
+static void forget(cg_tape *tape) {
+    for (cg_storage *storage = tape->storages; storage != NULL; storage = storage->next) {
+        cg_storage_release(storage);
+    }
+    tape->storages = NULL;
+    tape->n_nodes = tape->n_run = 0;
+    tape->flops = 0;
+    cg_arena_reset(&tape->arena);
+}
+
+cg_status cg_tape_flush(cg_tape *tape) {
+    return run_pending(tape, true);
+}
+
+cg_status cg_tape_run(cg_tape *tape) {
+    cg_status status = run_pending(tape, false);
+    forget(tape);
+    const cg_backend *backend = tape->device->backend;
+    if (status == CG_OK && backend->flush != NULL) {
+        status = backend->flush(tape->device->handle);
+    }
+    return status;
+}
+
+void cg_tape_reset(cg_tape *tape) {
+    settle_from(tape, tape->n_run);
+    forget(tape);
+    tape->status = CG_OK;
+    tape->error[0] = '\0';
+}

@@ -1,0 +1,25 @@
+/* What a tape is inside: the list of nodes, and the memory they live in. */
+#ifndef CLGRAD_CORE_TAPE_H
+#define CLGRAD_CORE_TAPE_H
+
+#include "arena.h"
+#include "record.h"
+#include "tensor.h"
+
+struct cg_tape {
+    cg_device *device;
+    cg_mode mode;
+    bool eager;
+    cg_arena arena;
+    cg_node **nodes; /* in the order of recording */
+    size_t n_nodes, nodes_capacity;
+    size_t n_run;         /* the first so many have run */
+    cg_storage *storages; /* of the tape's own tensors */
+    double flops;
+    cg_status status; /* the first failure, with its message */
+    char error[2048];
+    cg_tensor poison;
+    cg_tensor *one; /* the gradient of a loss with respect to itself; made by the first backward */
+};
+
+#endif

@@ -1,0 +1,40 @@
+/* What a tensor is inside, and its memory. */
+#ifndef CLGRAD_CORE_TENSOR_H
+#define CLGRAD_CORE_TENSOR_H
+
+#include <clgrad/tape.h>
+
+#include "device.h"
+
+/* Memory that one or more tensors look at. Between ops it exists before it has a buffer: the tape gives it one when it
+ * runs. */
+typedef struct cg_storage {
+    cg_device *device;
+    cg_buffer *buffer; /* NULL: not yet, or no longer */
+    size_t bytes;
+    cg_tape *tape;           /* has ops that use it and have not run; NULL: none */
+    size_t last_use;         /* the tape's newest node that uses it */
+    uint32_t references;     /* tensors of the program's; 0: the tape's */
+    struct cg_storage *next; /* in the tape's list */
+} cg_storage;
+
+struct cg_tensor {
+    cg_storage *storage; /* NULL: the poison tensor */
+    size_t offset;       /* in elements */
+    cg_shape shape;
+    cg_dtype dtype;
+    cg_tape *tape;   /* whose it is; NULL: the program's */
+    cg_tensor *grad; /* a leaf's own; else the tape's newest */
+    bool requires_grad;
+    bool has_grad;    /* grad holds a value: the next contribution adds */
+    bool grad_shared; /* grad is somebody else's tensor too: add into a new one */
+};
+
+/* Gives the storage a buffer if it has none. */
+cg_status cg_storage_materialize(cg_storage *storage) CG_MUST_USE;
+void cg_storage_release(cg_storage *storage);
+
+/* CG_OK, or the failure of the tape whose poison tensor this is. */
+cg_status cg_tensor_check(const cg_tensor *tensor) CG_MUST_USE;
+
+#endif

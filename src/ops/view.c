@@ -1,0 +1,81 @@
+/* The same elements in another shape, and copies into tensors of the program's. */
+#include "ops_common.h"
+
+static void reshape_backward(cg_tape *tape, const cg_node *node) {
+    cg_grad_add(tape, node->inputs[0], cg_grad_of(tape, node->outputs[0]));
+}
+
+/* Fills in the dimension that is -1; false when there are two, or it does not come out even. */
+static bool infer(cg_shape *shape, int64_t numel) {
+    int unknown = -1;
+    int64_t known = 1;
+    for (int i = 0; i < shape->rank; i++) {
+        if (shape->dim[i] == -1 && unknown < 0) {
+            unknown = i;
+        } else if (shape->dim[i] < 0) {
+            return false;
+        } else {
+            known *= shape->dim[i];
+        }
+    }
+    if (unknown >= 0 && known > 0) {
+        shape->dim[unknown] = numel / known;
+    }
+    return cg_shape_numel(shape) == numel;
+}
+
+cg_tensor *cg_reshape(cg_tape *tape, cg_tensor *x, const cg_shape *shape) {
+    if (!cg_tape_accepts(tape, "reshape", &x, 1)) {
+        return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
+    cg_shape inferred = *shape;
+    if (!infer(&inferred, cg_tensor_numel(x))) {
+        return cg_tape_fail(tape, CG_ERR_SHAPE, "reshape: shape %s has not the %lld elements of %s",
+                            cg_shape_print(shape, CG_SHAPE_TEXT), (long long)cg_tensor_numel(x),
+                            cg_shape_print(cg_tensor_shape(x), CG_SHAPE_TEXT));
+    }
+    if (cg_shape_equal(&inferred, cg_tensor_shape(x))) {
+        return x;
+    }
+    return cg_tape_view(tape, x, &inferred, reshape_backward);
+}
+
+cg_tensor *cg_flatten(cg_tape *tape, cg_tensor *x, int start_dim, int end_dim) {
+    if (!cg_tape_accepts(tape, "flatten", &x, 1)) {
+        return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
+    const cg_shape *shape = cg_tensor_shape(x);
+    if (shape->rank == 0) {
+        return cg_reshape(tape, x, &CG_SHAPE(1));
+    }
+    int start = cg_ops_axis(tape, "flatten", x, start_dim), end = cg_ops_axis(tape, "flatten", x, end_dim);
+    if (start < 0 || end < 0) {
+        return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
+    if (start > end) {
+        return cg_tape_fail(tape, CG_ERR_ARGUMENT, "flatten: start_dim %d comes after end_dim %d in shape %s",
+                            start_dim, end_dim, cg_shape_print(shape, CG_SHAPE_TEXT));
+    }
+    cg_shape flat = {.rank = 0};
+    for (int i = 0; i < shape->rank; i++) {
+        if (i > start && i <= end) {
+            flat.dim[flat.rank - 1] *= shape->dim[i];
+        } else {
+            flat.dim[flat.rank++] = shape->dim[i];
+        }
+    }
+    return cg_reshape(tape, x, &flat);
+}
+
+cg_status cg_copy(cg_tape *tape, cg_tensor *destination, cg_tensor *source) {
+    cg_tensor *both[] = {destination, source};
+    if (cg_tape_accepts(tape, "copy", both, 2) && (cg_tensor_numel(destination) != cg_tensor_numel(source) ||
+                                                   cg_tensor_dtype(destination) != cg_tensor_dtype(source))) {
+        cg_tape_fail(tape, CG_ERR_SHAPE, "copy: the destination is %s of %s, the source %s of %s",
+                     cg_shape_print(cg_tensor_shape(destination), CG_SHAPE_TEXT),
+                     cg_dtype_name(cg_tensor_dtype(destination)),
+                     cg_shape_print(cg_tensor_shape(source), CG_SHAPE_TEXT), cg_dtype_name(cg_tensor_dtype(source)));
+    }
+    cg_record(tape, CG_OP_COPY, NULL, &source, 1, &destination, 1, NULL);
+    return cg_tape_status(tape) == CG_OK ? CG_OK : cg_fail(cg_tape_status(tape), "%s", cg_tape_error(tape));
+}

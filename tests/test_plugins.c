@@ -1,0 +1,178 @@
+/* Plug-ins: found, refused with a reason, used; and what falls back to the CPU from one that can do little. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <clgrad/ops.h>
+
+#include "tensors.h"
+
+static void load_only(const char *plugins) {
+    char path[2048] = "";
+    for (const char *name = plugins; *name != '\0';) {
+        size_t length = strcspn(name, " "), used = strlen(path);
+        snprintf(path + used, sizeof path - used, "%s%s/%.*s", used > 0 ? ":" : "", TEST_PLUGINS, (int)length, name);
+        name += length + (name[length] == ' ');
+    }
+    setenv("CLGRAD_BACKEND_PATH", path, 1);
+}
+
+static const char *problem_of(const char *file) {
+    static cg_backend_problem problems[32];
+    size_t count = cg_backend_problems(problems, 32);
+    for (size_t i = 0; i < count; i++) {
+        if (strstr(problems[i].backend, file) != NULL) {
+            return problems[i].reason;
+        }
+    }
+    return "";
+}
+
+static cg_device *open_tiny(void) {
+    load_only("tiny");
+    cg_device *device;
+    cr_assert_eq(cg_device_open("tiny:one", &device), CG_OK, "%s", cg_error_message());
+    return device;
+}
+
+static void expect_refused(const char *string, cg_status expected, const char *part) {
+    cg_device *device;
+    cg_status status = cg_device_open(string, &device);
+    cr_assert_eq(status, expected, "'%s' gave %s: %s", string, cg_status_name(status), cg_error_message());
+    cr_assert_not_null(strstr(cg_error_message(), part), "'%s': '%s' lacks '%s'", string, cg_error_message(), part);
+    cr_assert_null(device);
+}
+
+Test(plugins, broken_ones_are_named_with_the_reason_and_the_others_work) {
+    load_only("no_entry wrong_abi tiny missing");
+    cg_device_info infos[16];
+    size_t count;
+    cr_assert_eq(cg_device_list(infos, 16, &count), CG_OK);
+    cr_assert_not_null(strstr(problem_of("no_entry.so"), "no function clgrad_backend"));
+    cr_assert_not_null(strstr(problem_of("wrong_abi.so"), "backend ABI is 2"));
+    cr_assert_not_null(strstr(problem_of("missing"), "no such file or folder"));
+    cr_assert_str_eq(infos[0].string, "cpu");
+    cr_assert_str_eq(infos[1].string, "reference");
+    cr_assert_str_eq(infos[2].string, "tiny:one");
+    cr_assert_str_eq(infos[3].string, "tiny:two");
+}
+
+Test(plugins, a_file_that_is_no_library_is_reported) {
+    char folder[] = "/tmp/clgrad-plugins-XXXXXX", file[256];
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/text.so", folder);
+    FILE *text = fopen(file, "w");
+    cr_assert_not_null(text);
+    fputs("not a library", text);
+    fclose(text);
+    setenv("CLGRAD_BACKEND_PATH", file, 1);
+    cg_device_info infos[16];
+    size_t count;
+    cr_assert_eq(cg_device_list(infos, 16, &count), CG_OK);
+    cr_expect(strlen(problem_of("text.so")) > 0);
+    remove(file);
+    remove(folder);
+}
+
+Test(plugins, every_way_of_choosing_finds_its_device) {
+    load_only("tiny");
+    static const struct {
+        const char *string, *name;
+    } cases[] = {
+        {"tiny", "Tiny One"},
+        {"tiny:1", "Tiny Two"},
+        {"tiny:two", "Tiny Two"},
+        {"tiny:TINY TWO", "Tiny Two"},
+        {"tiny:uuid=ffeeddcc-bbaa-9988-7766-554433221100", "Tiny Two"},
+        {"tiny:pci=0000:01:00.0", "Tiny One"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cg_device *device;
+        cr_assert_eq(cg_device_open(cases[i].string, &device), CG_OK, "%s: %s", cases[i].string, cg_error_message());
+        cr_expect_str_eq(cg_device_describe(device)->name, cases[i].name, "%s", cases[i].string);
+        cg_device_close(device);
+    }
+}
+
+Test(plugins, strings_that_fit_no_device_or_several_list_the_candidates) {
+    load_only("tiny");
+    expect_refused("tiny:three", CG_ERR_DEVICE, "no device fits. There are: tiny:one (index 0, Tiny One); tiny:two");
+    expect_refused("tiny:Tiny", CG_ERR_DEVICE, "several devices fit");
+    expect_refused("tiny:2", CG_ERR_DEVICE, "no device fits");
+    expect_refused("tiny:99999999999999999999", CG_ERR_DEVICE, "no device fits");
+    expect_refused("tiny:gpu", CG_ERR_DEVICE, "no device fits");
+    expect_refused("nothing", CG_ERR_DEVICE, "There are: auto, cpu, reference, tiny");
+    expect_refused("tiny:one,speed=9", CG_ERR_ARGUMENT, "knows no option speed");
+    expect_refused("auto:gpu", CG_ERR_SYNTAX, "auto takes no selector");
+    expect_refused("tiny:", CG_ERR_SYNTAX, "selector is expected");
+    expect_refused(":gpu", CG_ERR_SYNTAX, "must begin with a backend");
+    expect_refused("", CG_ERR_SYNTAX, "must begin with a backend");
+    expect_refused("cpu,", CG_ERR_SYNTAX, "key=value expected");
+    expect_refused("cpu,threads", CG_ERR_SYNTAX, "not key=value");
+    expect_refused("cpu,=4", CG_ERR_SYNTAX, "not key=value");
+}
+
+Test(plugins, auto_says_what_it_chose_and_why) {
+    load_only("tiny");
+    cg_device *device;
+    cr_assert_eq(cg_device_open("auto", &device), CG_OK);
+    cr_expect_str_eq(cg_device_describe(device)->string, "cpu");
+    cr_expect_not_null(strstr(cg_device_choice(device), "auto chose cpu: no GPU among 4 devices"), "%s",
+                       cg_device_choice(device));
+    cg_device_close(device);
+}
+
+Test(plugins, what_a_device_lacks_falls_back_and_is_counted_with_its_reason) {
+    cg_device *device = open_tiny();
+    cg_tape *tape = cg_tape_create(device);
+    cg_tensor *x = test_tensor(device, CG_SHAPE(2, 2), (double[]){1, -2, 3, -4});
+    cg_tensor_set_requires_grad(x, true);
+    cg_tensor *loss = cg_sum(tape, cg_square(tape, cg_relu(tape, x)), CG_ALL_AXES, false);
+    cr_assert_eq(cg_backward(tape, loss), CG_OK);
+    test_expect("loss", loss, CG_SCALAR, (double[]){10}, 0, 0);
+    cr_assert_eq(cg_tape_run(tape), CG_OK);
+    test_expect("gradient", cg_tensor_grad(x), CG_SHAPE(2, 2), (double[]){2, 0, 6, 0}, 0, 0);
+    cg_fallback_info rows[16];
+    size_t count = cg_device_fallbacks(device, rows, 16);
+    cr_assert_geq(count, 4);
+    bool square = false;
+    for (size_t i = 0; i < count; i++) {
+        cr_expect_str_eq(rows[i].reason, "tiny runs relu only");
+        cr_expect_str_neq(rows[i].op, "relu");
+        if (strcmp(rows[i].op, "square") == 0) {
+            square = true;
+            cr_expect_eq(rows[i].count, 1);
+            cr_expect_eq(rows[i].bytes, 32, "16 bytes there, 16 back");
+        }
+    }
+    cr_expect(square);
+    cg_tensor_destroy(x);
+    cg_tape_destroy(tape);
+    cg_device_close(device);
+}
+
+Test(plugins, fallback_can_be_forbidden) {
+    cg_device *device = open_tiny();
+    cg_tensor *x = test_tensor(device, CG_SHAPE(3), (double[]){1, 2, 3});
+    cg_device_set_fallback(device, CG_FALLBACK_ERROR);
+    cg_tape *tape = cg_tape_create(device);
+    double values[3];
+    cr_assert_eq(cg_tensor_read_f64(cg_square(tape, x), values, 3), CG_ERR_FALLBACK);
+    cr_expect_not_null(strstr(cg_error_message(), "tiny:one cannot run square: tiny runs relu only"));
+    cg_tensor_destroy(x);
+    cg_tape_destroy(tape);
+    cg_device_close(device);
+}
+
+Test(plugins, a_full_device_is_an_error_that_says_how_full) {
+    cg_device *device = open_tiny();
+    cg_tensor *first, *second;
+    cr_assert_eq(cg_tensor_create(device, CG_F32, &CG_SHAPE(1024), &first), CG_OK);
+    cr_assert_eq(cg_tensor_create(device, CG_F32, &CG_SHAPE(1024, 1024, 64), &second), CG_ERR_DEVICE_MEMORY);
+    cr_expect_not_null(strstr(cg_error_message(), "tiny:one: 268435456 bytes asked for, 4096 in use"), "%s",
+                       cg_error_message());
+    cr_assert_null(second);
+    cg_tensor_destroy(first);
+    cg_device_close(device);
+}

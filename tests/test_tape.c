@@ -1,0 +1,242 @@
+/* The tape's promises: it records, runs when somebody looks, fails once and for good, and allocates nothing after the
+ * first step. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <clgrad/nn.h>
+
+#include "alloc.h"
+#include "devices.h"
+#include "tensors.h"
+
+typedef struct setup {
+    cg_device *device;
+    cg_tape *tape;
+    cg_tensor *x, *w, *b, *y;
+} setup;
+
+static setup begin(void) {
+    setup s = {.device = test_device_open()};
+    s.tape = cg_tape_create(s.device);
+    s.x = test_normal(s.device, CG_SHAPE(4, 3), 1);
+    s.w = test_normal(s.device, CG_SHAPE(5, 3), 2);
+    s.b = test_normal(s.device, CG_SHAPE(5), 3);
+    s.y = test_classes(s.device, CG_I64, CG_SHAPE(4), (int64_t[]){0, 4, 2, 2});
+    cg_tensor_set_requires_grad(s.w, true);
+    cg_tensor_set_requires_grad(s.b, true);
+    return s;
+}
+
+static void end(setup *s) {
+    cg_tape_destroy(s->tape);
+    cg_tensor_destroy(s->x);
+    cg_tensor_destroy(s->w);
+    cg_tensor_destroy(s->b);
+    cg_tensor_destroy(s->y);
+    cg_device_close(s->device);
+}
+
+static cg_tensor *loss_of(setup *s) {
+    cg_tensor *logits = cg_relu(s->tape, cg_linear(s->tape, s->x, s->w, s->b));
+    return cg_cross_entropy(s->tape, logits, s->y, CG_REDUCE_MEAN);
+}
+
+static uint64_t ops_run(const setup *s) {
+    cg_device_stats stats;
+    cg_device_stats_get(s->device, &stats);
+    return stats.ops;
+}
+
+Test(tape, records_without_running_until_a_value_is_read) {
+    setup s = begin();
+    uint64_t before = ops_run(&s);
+    cg_tensor *loss = loss_of(&s);
+    cr_assert_eq(cg_backward(s.tape, loss), CG_OK, "%s", cg_error_message());
+    cr_expect_lt(ops_run(&s), before + 4, "only the fills of new gradients may have run");
+    double value;
+    cr_assert_eq(cg_tensor_item(loss, &value), CG_OK);
+    cr_expect(isfinite(value) && value > 0);
+    uint64_t after = ops_run(&s);
+    cr_assert_eq(cg_tape_run(s.tape), CG_OK);
+    cr_expect_eq(ops_run(&s), after, "what a read ran does not run again");
+    end(&s);
+}
+
+Test(tape, a_write_lets_recorded_ops_see_the_old_value) {
+    setup s = begin();
+    double first[4] = {1, 2, 3, 4}, second[4] = {5, 6, 7, 8};
+    cg_tensor *v = test_tensor(s.device, CG_SHAPE(4), first);
+    cg_tensor *doubled = cg_scale(s.tape, v, 2);
+    cr_assert_eq(cg_tensor_write_f64(v, second, 4), CG_OK);
+    test_expect("recorded before", doubled, CG_SHAPE(4), (double[]){2, 4, 6, 8}, 0, 0);
+    test_expect("recorded after", cg_scale(s.tape, v, 2), CG_SHAPE(4), (double[]){10, 12, 14, 16}, 0, 0);
+    cg_tensor_destroy(v);
+    end(&s);
+}
+
+Test(tape, a_destroyed_tensor_is_used_before_it_goes) {
+    setup s = begin();
+    cg_tensor *v = test_tensor(s.device, CG_SHAPE(2), (double[]){3, 4});
+    cg_tensor *squares = cg_square(s.tape, v);
+    cg_tensor_destroy(v);
+    test_expect("squares", squares, CG_SHAPE(2), (double[]){9, 16}, 0, 0);
+    end(&s);
+}
+
+Test(tape, the_first_error_sticks_until_reset) {
+    setup s = begin();
+    cg_tensor *bad = cg_matmul(s.tape, s.x, s.w, NULL); /* [4, 3] by [5, 3] */
+    cr_assert_eq(cg_tape_status(s.tape), CG_ERR_SHAPE);
+    cr_expect_not_null(strstr(cg_tape_error(s.tape), "a is [4, 3], b is [5, 3]"), "%s", cg_tape_error(s.tape));
+    cg_tensor *more = cg_add(s.tape, cg_relu(s.tape, bad), NULL);
+    double value;
+    cr_expect_eq(cg_tensor_item(more, &value), CG_ERR_SHAPE);
+    cr_expect_not_null(strstr(cg_error_message(), "inner sizes differ"), "the first message, not a later one");
+    cr_expect_eq(cg_backward(s.tape, more), CG_ERR_SHAPE);
+    cr_expect_eq(cg_tape_run(s.tape), CG_ERR_SHAPE);
+    cg_tape_reset(s.tape);
+    cr_expect_eq(cg_tape_status(s.tape), CG_OK);
+    cr_assert_eq(cg_tensor_item(loss_of(&s), &value), CG_OK, "%s", cg_error_message());
+    end(&s);
+}
+
+Test(tape, refuses_what_belongs_to_another_tape_or_device) {
+    setup s = begin();
+    cg_tape *other = cg_tape_create(s.device);
+    cg_tensor *inner = cg_relu(other, s.x);
+    cg_relu(s.tape, inner);
+    cr_expect_eq(cg_tape_status(s.tape), CG_ERR_STATE);
+    cg_tape_reset(s.tape);
+    cg_device *oracle = test_oracle_open();
+    cg_tensor *far = test_normal(oracle, CG_SHAPE(4, 3), 1);
+    cg_relu(s.tape, far);
+    cr_expect_eq(cg_tape_status(s.tape), CG_ERR_DEVICE);
+    cr_expect_not_null(strstr(cg_tape_error(s.tape), "reference"), "%s", cg_tape_error(s.tape));
+    cg_tensor_destroy(far);
+    cg_tape_destroy(other);
+    cg_device_close(oracle);
+    end(&s);
+}
+
+Test(tape, a_parameter_that_another_tape_is_about_to_change_is_brought_up_to_date) {
+    setup s = begin();
+    cg_tape *other = cg_tape_create(s.device);
+    cg_tensor *v = test_tensor(s.device, CG_SHAPE(2), (double[]){1, 2});
+    cg_tensor *source = test_tensor(s.device, CG_SHAPE(2), (double[]){7, 8});
+    cr_assert_eq(cg_copy(other, v, source), CG_OK);
+    test_expect("after the other tape's copy", cg_scale(s.tape, v, 1), CG_SHAPE(2), (double[]){7, 8}, 0, 0);
+    cg_tape_destroy(other);
+    cg_tensor_destroy(v);
+    cg_tensor_destroy(source);
+    end(&s);
+}
+
+Test(tape, gradients_add_up_until_they_are_zeroed) {
+    setup s = begin();
+    double once[15], twice[15], again[15];
+    cr_assert_eq(cg_backward(s.tape, loss_of(&s)), CG_OK);
+    cr_assert_eq(cg_tape_run(s.tape), CG_OK);
+    cr_assert_eq(cg_tensor_read_f64(cg_tensor_grad(s.w), once, 15), CG_OK);
+    cr_assert_eq(cg_backward(s.tape, loss_of(&s)), CG_OK);
+    cr_assert_eq(cg_tape_run(s.tape), CG_OK);
+    cr_assert_eq(cg_tensor_read_f64(cg_tensor_grad(s.w), twice, 15), CG_OK);
+    cg_tensor_zero_grad(s.w);
+    cr_assert_eq(cg_backward(s.tape, loss_of(&s)), CG_OK);
+    cr_assert_eq(cg_tensor_read_f64(cg_tensor_grad(s.w), again, 15), CG_OK);
+    for (int i = 0; i < 15; i++) {
+        cr_expect_float_eq(twice[i], 2 * once[i], 1e-6);
+        cr_expect_eq(again[i], once[i]);
+    }
+    end(&s);
+}
+
+Test(tape, two_losses_on_one_tape_give_the_sum_of_their_gradients) {
+    setup s = begin();
+    cg_tensor *v = test_tensor(s.device, CG_SHAPE(2), (double[]){3, 5});
+    cg_tensor_set_requires_grad(v, true);
+    cg_tensor *shared = cg_square(s.tape, v);
+    cr_assert_eq(cg_backward(s.tape, cg_sum(s.tape, shared, CG_ALL_AXES, false)), CG_OK);
+    cr_assert_eq(cg_backward(s.tape, cg_sum(s.tape, cg_scale(s.tape, shared, 10), CG_ALL_AXES, false)), CG_OK);
+    test_expect("gradient", cg_tensor_grad(v), CG_SHAPE(2), (double[]){66, 110}, 1e-6, 0);
+    cg_tensor_destroy(v);
+    end(&s);
+}
+
+Test(tape, eval_mode_records_no_gradient) {
+    setup s = begin();
+    cg_tape_set_mode(s.tape, CG_EVAL);
+    cr_expect_eq(cg_backward(s.tape, loss_of(&s)), CG_ERR_STATE);
+    cr_expect_not_null(strstr(cg_error_message(), "nothing that requires a gradient"));
+    end(&s);
+}
+
+Test(tape, running_each_op_at_once_gives_the_same_bits) {
+    float lazy[15], eager[15];
+    for (int i = 0; i < 2; i++) {
+        setenv("CLGRAD_EAGER", i == 0 ? "0" : "1", 1);
+        setup s = begin();
+        for (int step = 0; step < 2; step++) {
+            cr_assert_eq(cg_backward(s.tape, loss_of(&s)), CG_OK);
+            cr_assert_eq(cg_tape_run(s.tape), CG_OK);
+        }
+        cr_assert_eq(cg_tensor_read_f32(cg_tensor_grad(s.w), i == 0 ? lazy : eager, 15), CG_OK);
+        end(&s);
+    }
+    cr_expect_eq(memcmp(lazy, eager, sizeof lazy), 0);
+}
+
+Test(tape, nothing_is_allocated_after_the_first_step) {
+    setup s = begin();
+    uint64_t heap = 0;
+    cg_device_stats first = {0}, last;
+    for (int step = 0; step < 5; step++) {
+        cr_assert_eq(cg_backward(s.tape, loss_of(&s)), CG_OK);
+        cr_assert_eq(cg_tape_run(s.tape), CG_OK);
+        if (step == 0) {
+            heap = cg_host_allocations();
+            cg_device_stats_get(s.device, &first);
+        }
+    }
+    cg_device_stats_get(s.device, &last);
+    cr_expect_eq(cg_host_allocations(), heap);
+    cr_expect_eq(last.buffer_allocations, first.buffer_allocations);
+    end(&s);
+}
+
+Test(tape, memory_between_ops_is_reused_while_the_list_runs) {
+    setup s = begin();
+    cg_tensor *v = test_normal(s.device, CG_SHAPE(1000), 4), *chain = v;
+    cg_device_stats before, after;
+    cg_device_stats_get(s.device, &before);
+    for (int i = 0; i < 50; i++) {
+        chain = cg_scale(s.tape, chain, 1.01);
+    }
+    cr_assert_eq(cg_tape_run(s.tape), CG_OK);
+    cg_device_stats_get(s.device, &after);
+    cr_expect_leq(after.buffer_allocations - before.buffer_allocations, 2, "two buffers serve a chain of fifty");
+    cg_tensor_destroy(v);
+    end(&s);
+}
+
+/* Every failing allocation gives a status, and all that was held is given back (the leak check sees the rest). */
+Test(tape, an_allocation_that_fails_is_an_error_and_nothing_else) {
+    for (long call = 1; call < 200; call++) {
+        setup s = begin();
+        double value;
+        cg_alloc_fail_at(call);
+        cg_tensor *loss = loss_of(&s);
+        cg_status status = cg_backward(s.tape, loss);
+        status = status == CG_OK ? cg_tensor_item(loss, &value) : status;
+        cg_alloc_fail_at(0);
+        if (status == CG_OK) {
+            end(&s);
+            cr_expect_gt(call, 5, "some calls must have failed");
+            return;
+        }
+        cr_expect_eq(status, CG_ERR_MEMORY, "call %ld: %s: %s", call, cg_status_name(status), cg_error_message());
+        end(&s);
+    }
+    cr_assert_fail("it never succeeded");
+}

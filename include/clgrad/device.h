@@ -76,6 +76,9 @@ CG_API void cg_device_stats_get(const cg_device *device, cg_device_stats *stats)
 /* Writes up to `capacity` rows, one a kind and reason, and returns how many there are. */
 CG_API size_t cg_device_fallbacks(const cg_device *device, cg_fallback_info *rows, size_t capacity);
 
+/* What multiplies matrices on the cpu: "oneDNN 2.6.3", "OpenBLAS 0.3.21", "built in". */
+CG_API const char *cg_cpu_blas_name(void);
+
 /* Number of calls to the host allocator by this library in this process so far (not the drivers' own). */
 CG_API uint64_t cg_host_allocations(void);
 

@@ -54,6 +54,10 @@ CG_API void cg_tape_reset(cg_tape *tape);
 CG_API cg_status cg_tape_status(const cg_tape *tape);
 CG_API const char *cg_tape_error(const cg_tape *tape);
 
+/* For layers, which check before they record: fails the tape with the failure that cg_error_message tells of, and
+ * returns the poison tensor. A tape that has failed keeps its status and takes the message: a layer's name in front. */
+CG_API cg_tensor *cg_tape_blame(cg_tape *tape, cg_status status);
+
 /* Ops recorded since the last run, and floating point operations among them (a multiply-add counts two; matmul only).
  */
 CG_API size_t cg_tape_length(const cg_tape *tape);

@@ -25,6 +25,13 @@ static size_t n_backends;
 static cg_backend_problem problems[MAX_PROBLEMS];
 static size_t n_problems;
 
+/* What is too long is cut. */
+static void copy_cut(char *to, size_t size, const char *from) {
+    size_t length = strnlen(from, size - 1);
+    memcpy(to, from, length);
+    to[length] = '\0';
+}
+
 void cg_backend_problem_add(const char *backend, const char *reason) {
     pthread_mutex_lock(&problems_lock);
     size_t i = 0;
@@ -32,8 +39,8 @@ void cg_backend_problem_add(const char *backend, const char *reason) {
         i++;
     }
     if (i < MAX_PROBLEMS) {
-        snprintf(problems[i].backend, sizeof problems[i].backend, "%s", backend);
-        snprintf(problems[i].reason, sizeof problems[i].reason, "%s", reason);
+        copy_cut(problems[i].backend, sizeof problems[i].backend, backend);
+        copy_cut(problems[i].reason, sizeof problems[i].reason, reason);
         n_problems = i == n_problems ? i + 1 : n_problems;
     }
     pthread_mutex_unlock(&problems_lock);
@@ -110,8 +117,12 @@ static void load_folder(const char *folder) {
     int count = scandir(folder, &files, is_plugin, alphasort);
     for (int i = 0; i < count; i++) {
         char path[PATH_SIZE];
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]->d_name);
-        load_file(path);
+        int length = snprintf(path, sizeof path, "%s/%s", folder, files[i]->d_name);
+        if (length > 0 && (size_t)length < sizeof path) {
+            load_file(path);
+        } else {
+            cg_backend_problem_add(files[i]->d_name, "the path to it is too long");
+        }
         free(files[i]);
     }
     if (count >= 0) {

@@ -69,6 +69,12 @@ cg_tensor *cg_tape_fail_status(cg_tape *tape, cg_status status) {
     return &tape->poison;
 }
 
+cg_tensor *cg_tape_blame(cg_tape *tape, cg_status status) {
+    tape->status = tape->status == CG_OK ? status : tape->status;
+    snprintf(tape->error, sizeof tape->error, "%s", cg_error_message());
+    return &tape->poison;
+}
+
 cg_tensor *cg_tape_fail(cg_tape *tape, cg_status status, const char *format, ...) {
     if (tape->status == CG_OK) {
         va_list arguments;

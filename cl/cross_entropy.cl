@@ -1,0 +1,71 @@
+/*
+ * Cross-entropy of rows of logits against a class each, and its gradient. A class out of range reads nothing: its loss
+ * is NaN, its gradient 0, and the first one to come leaves its place in the error words.
+ */
+#include "prelude.cl"
+#include "rows.cl"
+
+#ifndef CG_TARGET
+#define CG_TARGET long
+#endif
+
+#if CG_WIDTH == 16
+#define LANE_NUMBERS (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+#elif CG_WIDTH == 8
+#define LANE_NUMBERS (int8)(0, 1, 2, 3, 4, 5, 6, 7)
+#else
+#define LANE_NUMBERS (int4)(0, 1, 2, 3)
+#endif
+
+/* errors: the op's number (as an int), then row, class, number of classes. */
+static inline void report(__global long *errors, int number, ulong row, long class, ulong classes) {
+    if (atomic_cmpxchg((volatile __global int *)errors, 0, number) == 0) {
+        errors[1] = (long)row;
+        errors[2] = class;
+        errors[3] = (long)classes;
+    }
+}
+
+__kernel void cross_entropy(__global const float *logits, ulong logits_at, __global const CG_TARGET *target,
+                            ulong target_at, __global float *loss, ulong loss_at, __global float *lse, ulong lse_at,
+                            ulong rows, ulong classes, ulong rows_each, __global long *errors, int number) {
+    ROW_SCRATCH(scratch);
+    ulong first = ROW_WORKER * rows_each, end = min(first + rows_each, rows);
+    for (ulong row = first; row < end; row++) {
+        __global const float *from = logits + logits_at + row * classes;
+        float2 sum = row_log_sum_exp(from, classes, scratch);
+        if (ROW_LANE == 0) {
+            long class = target[target_at + row];
+            bool inside = class >= 0 && class < (long)classes;
+            if (!inside) {
+                report(errors, number, row, class, classes);
+            }
+            loss[loss_at + row] = inside ? (sum.x - from[class]) + sum.y : NAN;
+            lse[lse_at + row] = sum.x + sum.y;
+        }
+    }
+}
+
+/* dlogits = dloss (exp(logits - lse) - onehot(target)) */
+__kernel void cross_entropy_backward(__global const float *logits, ulong logits_at, __global const CG_TARGET *target,
+                                     ulong target_at, __global const float *lse, ulong lse_at,
+                                     __global const float *dloss, ulong dloss_at, __global float *dlogits,
+                                     ulong dlogits_at, ulong rows, ulong classes, ulong rows_each, int add,
+                                     __global long *errors, int number) {
+    ulong first = ROW_WORKER * rows_each, end = min(first + rows_each, rows);
+    for (ulong row = first; row < end; row++) {
+        long class = target[target_at + row];
+        bool inside = class >= 0 && class < (long)classes;
+        if (!inside && ROW_LANE == 0) {
+            report(errors, number, row, class, classes);
+        }
+        float total = lse[lse_at + row], factor = inside ? dloss[dloss_at + row] : 0.0f;
+        ulong at = row * classes;
+        for (ulong i = ROW_LANE * CG_WIDTH; i < classes; i += ROW_STEP) {
+            int lane = (int)clamp(class - (long)i, -1L, (long)CG_WIDTH);
+            vfloat onehot = LANE_NUMBERS == (vint)(lane) ? (vfloat)(1.0f) : (vfloat)(0.0f);
+            vfloat value = (exp(load_part(logits + logits_at + at + i, classes - i, 0.0f) - total) - onehot) * factor;
+            put_part(value, dlogits + dlogits_at + at + i, classes - i, add);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+/*
+ * Matrix products on a CPU: an item computes one tile of TILE_ROWS x TILE_COLUMNS in registers, over one block of k.
+ * B, and A where that pays, are copied beforehand into panels that the tile reads from one end to the other
+ * (Goto, van de Geijn: Anatomy of high-performance matrix multiplication; TOMS 34, 2008).
+ *
+ * CG_VECTORS  vectors in a row of the tile: 1 or 2
+ * CG_APART    1: the rows of A are read in place, `outer` elements apart; 0: neighbours, as in panels and in a
+ *             transposed A
+ */
+#include "prelude.cl"
+
+#ifndef CG_VECTORS
+#define CG_VECTORS 2
+#endif
+#ifndef CG_APART
+#define CG_APART 0
+#endif
+#if CG_WIDTH == 16
+#define TILE_ROWS 12
+#else
+#define TILE_ROWS 6
+#endif
+#define TILE_COLUMNS (CG_VECTORS * CG_WIDTH)
+
+/* Where A's rows or B's columns lie: `outer` elements from one to the next, `step` from one k to the next, `batch` from
+ * one matrix to the next. A tile begins at row or column `last` at most: at the edge of a matrix that is read in place
+ * it moves back to lie inside, and stores only what no other tile does. */
+typedef struct {
+    ulong at, batch, outer, step, last;
+} source;
+
+typedef struct {
+    ulong m, n, k;
+    ulong at, batch, ld, bias_at;
+    ulong add, has_bias;
+    ulong row_tiles, column_tiles, columns_first; /* which tiles come one after the other: those of one row, or column */
+} result;
+
+typedef struct {
+    ulong rows, columns, k;
+    ulong at, batch, outer, step;
+    ulong to_batch;
+} packing;
+
+/* A's panels: TILE_ROWS rows side by side for each k, zeros below the last row. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_a(__global const float *a, __global float *to,
+                                                                    packing p, ulong each) {
+    ulong row = get_global_id(0) * TILE_ROWS, first = get_global_id(1) * each, end = min(first + each, p.k);
+    ulong rows = min((ulong)TILE_ROWS, p.rows - row);
+    a += p.at + get_global_id(2) * p.batch + row * p.outer;
+    to += get_global_id(2) * p.to_batch + row * p.k;
+    for (ulong k = first; k < end; k++) {
+        for (ulong r = 0; r < TILE_ROWS; r++) {
+            to[k * TILE_ROWS + r] = r < rows ? a[r * p.outer + k * p.step] : 0.0f;
+        }
+    }
+}
+
+/* B's panels: TILE_COLUMNS columns side by side for each k, zeros right of the last one. An item does one vector of a
+ * panel's row. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_b(__global const float *b, __global float *to,
+                                                                    packing p, ulong each) {
+    ulong vector = get_global_id(0), column = vector * CG_WIDTH;
+    ulong first = get_global_id(1) * each, end = min(first + each, p.k);
+    b += p.at + get_global_id(2) * p.batch + column;
+    to += get_global_id(2) * p.to_batch + (vector / CG_VECTORS) * TILE_COLUMNS * p.k + vector % CG_VECTORS * CG_WIDTH;
+    for (ulong k = first; k < end; k++) {
+        vfloat part = column < p.columns ? load_part(b + k * p.step, p.columns - column, 0.0f) : (vfloat)(0.0f);
+        VSTORE(part, to + k * TILE_COLUMNS);
+    }
+}
+
+/* Interleaving the upper with the lower half of the rows, as often as the width is a power of two, transposes. */
+static inline void transpose(vfloat *rows) {
+#pragma unroll
+    for (uint stage = 1; stage < CG_WIDTH; stage *= 2) {
+        vfloat next[CG_WIDTH];
+#pragma unroll
+        for (uint i = 0; i < CG_WIDTH / 2; i++) {
+            next[2 * i].even = rows[i].lo;
+            next[2 * i].odd = rows[i + CG_WIDTH / 2].lo;
+            next[2 * i + 1].even = rows[i].hi;
+            next[2 * i + 1].odd = rows[i + CG_WIDTH / 2].hi;
+        }
+#pragma unroll
+        for (uint i = 0; i < CG_WIDTH; i++) {
+            rows[i] = next[i];
+        }
+    }
+}
+
+/* The same panels from a B that is stored transposed: k is its fast axis, `outer` leads to the next column. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_b_transposed(__global const float *b,
+                                                                               __global float *to, packing p,
+                                                                               ulong each) {
+    ulong vector = get_global_id(0), column = vector * CG_WIDTH;
+    ulong first = get_global_id(1) * each, end = min(first + each, p.k);
+    ulong columns = column < p.columns ? p.columns - column : 0;
+    b += p.at + get_global_id(2) * p.batch + column * p.outer;
+    to += get_global_id(2) * p.to_batch + (vector / CG_VECTORS) * TILE_COLUMNS * p.k + vector % CG_VECTORS * CG_WIDTH;
+    for (ulong k = first; k < end; k += CG_WIDTH) {
+        vfloat rows[CG_WIDTH];
+#pragma unroll
+        for (uint i = 0; i < CG_WIDTH; i++) {
+            rows[i] = i < columns ? load_part(b + i * p.outer + k, end - k, 0.0f) : (vfloat)(0.0f);
+        }
+        transpose(rows);
+#pragma unroll
+        for (uint i = 0; i < CG_WIDTH; i++) {
+            if (k + i < end) {
+                VSTORE(rows[i], to + (k + i) * TILE_COLUMNS);
+            }
+        }
+    }
+}
+
+/* One row of a tile to C, columns [skip, count) of it. */
+static inline void store_row(vfloat *row, __global float *c, __global const float *bias, ulong skip, ulong count,
+                             const result *r) {
+    if (skip == 0 && count == TILE_COLUMNS) {
+        for (uint v = 0; v < CG_VECTORS; v++) {
+            vfloat value = row[v];
+            if (r->add) {
+                value += VLOAD(c + v * CG_WIDTH);
+            }
+            VSTORE(r->has_bias ? value + VLOAD(bias + v * CG_WIDTH) : value, c + v * CG_WIDTH);
+        }
+        return;
+    }
+    float part[TILE_COLUMNS];
+    for (uint v = 0; v < CG_VECTORS; v++) {
+        VSTORE(row[v], part + v * CG_WIDTH);
+    }
+    for (ulong i = skip; i < count; i++) {
+        float value = r->add ? c[i] + part[i] : part[i];
+        c[i] = r->has_bias ? value + bias[i] : value;
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+matmul_tile(__global const float *a, source from_a, __global const float *b, source from_b, __global float *c, result r,
+            __global const float *bias) {
+    ulong matrix = get_global_id(1), tile_number = get_global_id(0);
+    ulong fast_tiles = r.columns_first ? r.column_tiles : r.row_tiles;
+    ulong fast = tile_number % fast_tiles, slow = tile_number / fast_tiles;
+    ulong row_start = (r.columns_first ? slow : fast) * TILE_ROWS;
+    ulong column_start = (r.columns_first ? fast : slow) * TILE_COLUMNS;
+    ulong row = min(row_start, from_a.last), column = min(column_start, from_b.last);
+    a += from_a.at + matrix * from_a.batch + row * from_a.outer;
+    b += from_b.at + matrix * from_b.batch + column * from_b.outer;
+    const ulong a_row = CG_APART ? from_a.outer : 1, a_step = CG_APART ? 1 : from_a.step, b_step = from_b.step;
+    vfloat tile[TILE_ROWS][CG_VECTORS];
+#pragma unroll
+    for (uint i = 0; i < TILE_ROWS; i++) {
+#pragma unroll
+        for (uint v = 0; v < CG_VECTORS; v++) {
+            tile[i][v] = 0.0f;
+        }
+    }
+    for (ulong k = 0; k < r.k; k++, a += a_step, b += b_step) {
+        vfloat b_row[CG_VECTORS];
+#pragma unroll
+        for (uint v = 0; v < CG_VECTORS; v++) {
+            b_row[v] = VLOAD(b + v * CG_WIDTH);
+        }
+#pragma unroll
+        for (uint i = 0; i < TILE_ROWS; i++) {
+#pragma unroll
+            for (uint v = 0; v < CG_VECTORS; v++) {
+                tile[i][v] = MULTIPLY_ADD((vfloat)(a[i * a_row]), b_row[v], tile[i][v]);
+            }
+        }
+    }
+    c += r.at + matrix * r.batch + row * r.ld + column;
+    bias += r.bias_at + column;
+#pragma unroll
+    for (uint i = 0; i < TILE_ROWS; i++) {
+        if (row + i >= row_start && row + i < r.m) {
+            store_row(tile[i], c + i * r.ld, bias, column_start - column, min((ulong)TILE_COLUMNS, r.n - column), &r);
+        }
+    }
+}
+
+/* n = 1, A not transposed, b without gaps: one dot product a row. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+matmul_vector(__global const float *a, source from_a, __global const float *b, source from_b, __global float *c,
+              result r, __global const float *bias, ulong each) {
+    ulong first = get_global_id(0) * each, end = min(first + each, r.m), matrix = get_global_id(1);
+    a += from_a.at + matrix * from_a.batch;
+    b += from_b.at + matrix * from_b.batch;
+    c += r.at + matrix * r.batch;
+    for (ulong row = first; row < end; row++) {
+        __global const float *from = a + row * from_a.outer;
+        vfloat sums = 0.0f;
+        for (ulong k = 0; k < r.k; k += CG_WIDTH) {
+            sums = MULTIPLY_ADD(load_part(from + k, r.k - k, 0.0f), load_part(b + k, r.k - k, 0.0f), sums);
+        }
+        float part[CG_WIDTH], sum = 0.0f;
+        VSTORE(sums, part);
+        for (uint i = 0; i < CG_WIDTH; i++) {
+            sum += part[i];
+        }
+        sum = r.add ? c[row * r.ld] + sum : sum;
+        c[row * r.ld] = r.has_bias ? sum + bias[r.bias_at] : sum;
+    }
+}

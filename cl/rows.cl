@@ -1,0 +1,98 @@
+/*
+ * Rows of a matrix: sums and maxima over one row by CG_LANES items. CG_LANES 1: an item does whole rows (a CPU; short
+ * rows on a GPU). Otherwise the CG_LANES items of a work-group share one and join their results in a fixed order.
+ */
+#ifndef CG_LANES
+#define CG_LANES 1
+#endif
+
+#if CG_LANES > 1
+#define ROW_SCRATCH(name) __local float name[CG_LANES]
+typedef __local float *row_scratch;
+#define ROW_LANE get_local_id(0)
+#define ROW_WORKER get_group_id(0)
+#else
+#define ROW_SCRATCH(name) float name[1]
+typedef float *row_scratch;
+#define ROW_LANE 0
+#define ROW_WORKER get_global_id(0)
+#endif
+
+/* for (ulong i = ROW_LANE * CG_WIDTH; i < length; i += ROW_STEP): the vectors of this item. */
+#define ROW_STEP (CG_LANES * CG_WIDTH)
+
+static inline float vector_sum(vfloat v) {
+#if CG_WIDTH == 16
+    float8 eight = v.lo + v.hi;
+    float4 four = eight.lo + eight.hi;
+#elif CG_WIDTH == 8
+    float4 four = v.lo + v.hi;
+#else
+    float4 four = v;
+#endif
+    float2 two = four.lo + four.hi;
+    return two.x + two.y;
+}
+
+static inline float vector_max(vfloat v) {
+#if CG_WIDTH == 16
+    float8 eight = fmax(v.lo, v.hi);
+    float4 four = fmax(eight.lo, eight.hi);
+#elif CG_WIDTH == 8
+    float4 four = fmax(v.lo, v.hi);
+#else
+    float4 four = v;
+#endif
+    float2 two = fmax(four.lo, four.hi);
+    return fmax(two.x, two.y);
+}
+
+static inline float row_join(float value, row_scratch scratch, int maximum) {
+#if CG_LANES > 1
+    uint lane = get_local_id(0);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    scratch[lane] = value;
+    for (uint half_way = CG_LANES / 2; half_way > 0; half_way /= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if (lane < half_way) {
+            float other = scratch[lane + half_way];
+            scratch[lane] = maximum ? fmax(scratch[lane], other) : scratch[lane] + other;
+        }
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return scratch[0];
+#else
+    return value;
+#endif
+}
+
+/* The sum of a row; every lane gets it. Four chains, since each addition waits for the one before. */
+static inline float row_sum(__global const float *x, ulong length, row_scratch scratch) {
+    vfloat s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
+    ulong i = ROW_LANE * CG_WIDTH;
+    for (; i + 3 * ROW_STEP + CG_WIDTH <= length; i += 4 * ROW_STEP) {
+        s0 += VLOAD(x + i);
+        s1 += VLOAD(x + i + ROW_STEP);
+        s2 += VLOAD(x + i + 2 * ROW_STEP);
+        s3 += VLOAD(x + i + 3 * ROW_STEP);
+    }
+    for (; i < length; i += ROW_STEP) {
+        s0 += load_part(x + i, length - i, 0.0f);
+    }
+    return row_join(vector_sum((s0 + s1) + (s2 + s3)), scratch, 0);
+}
+
+/* (largest element, log of the sum of exp(x - largest)): kept apart, since their sum rounds where the largest is large.
+ * A NaN is not the largest, but makes the sum NaN. */
+static inline float2 row_log_sum_exp(__global const float *x, ulong length, row_scratch scratch) {
+    vfloat largest = -INFINITY;
+    for (ulong i = ROW_LANE * CG_WIDTH; i < length; i += ROW_STEP) {
+        largest = fmax(largest, load_part(x + i, length - i, -INFINITY));
+    }
+    float top = row_join(vector_max(largest), scratch, 1);
+    vfloat sum = 0.0f;
+    for (ulong i = ROW_LANE * CG_WIDTH; i < length; i += ROW_STEP) {
+        sum += exp(load_part(x + i, length - i, -INFINITY) - top);
+    }
+    return (float2)(top, log(row_join(vector_sum(sum), scratch, 0)));
+}

@@ -1,0 +1,76 @@
+/*
+ * What the files of the cpu backend share: the device, work split over its threads, scratch memory and one run
+ * function for each op kind that has a fast version. Such a function hands what it does not take to ref_run.
+ */
+#ifndef CLGRAD_CPU_H
+#define CLGRAD_CPU_H
+
+#include <clgrad/op_kinds.h>
+
+/* The loops are compiled for several instruction sets and chosen when the library is loaded. Sanitizers are not ready
+ * that early. For static functions only: the others' resolvers would be exported. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) &&                       \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define CPU_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define CPU_CLONES
+#endif
+
+/* Sixteen floats that are added lane by lane: the order of a sum does not depend on the instruction set. */
+typedef float cpu_lanes __attribute__((vector_size(64), aligned(4), may_alias));
+#define CPU_LANES 16
+
+typedef struct cpu_device {
+    int threads;
+    void *scratch; /* grows, and is kept: no allocation after the first step */
+    size_t scratch_bytes;
+} cpu_device;
+
+/* Work on the items begin..end-1. */
+typedef void (*cpu_range_fn)(void *context, int64_t begin, int64_t end);
+
+/* Calls fn for ranges that cover 0..n-1, at least `grain` items each, one range a thread. */
+void cpu_parallel(const cpu_device *device, int64_t n, int64_t grain, cpu_range_fn fn, void *context);
+
+/* Memory aligned to 64 bytes, valid until the next call; NULL when memory is out, with its message left. */
+void *cpu_scratch(cpu_device *device, size_t bytes);
+
+/* Threads that the process may use by default: OMP_NUM_THREADS, else its cores. 1 in a build without OpenMP. */
+int cpu_default_threads(void);
+
+static inline float *cpu_floats(const cg_operand *operand) {
+    return (float *)operand->buffer + operand->offset;
+}
+
+static inline bool cpu_adds(const cg_op *op) {
+    return (op->accumulate & 1u) != 0;
+}
+
+typedef cg_status (*cpu_run_fn)(cpu_device *device, const cg_op *op);
+
+/* Whether the number is that of a built-in elementwise kind. */
+bool cpu_is_elementwise(uint32_t number);
+
+cg_status cpu_elementwise(cpu_device *device, const cg_op *op);
+cg_status cpu_matmul(cpu_device *device, const cg_op *op);
+cg_status cpu_sum(cpu_device *device, const cg_op *op);
+cg_status cpu_expand(cpu_device *device, const cg_op *op);
+cg_status cpu_log_softmax(cpu_device *device, const cg_op *op);
+cg_status cpu_log_softmax_backward(cpu_device *device, const cg_op *op);
+cg_status cpu_cross_entropy(cpu_device *device, const cg_op *op);
+cg_status cpu_cross_entropy_backward(cpu_device *device, const cg_op *op);
+cg_status cpu_sgd_step(cpu_device *device, const cg_op *op);
+cg_status cpu_adam_step(cpu_device *device, const cg_op *op);
+cg_status cpu_copy(cpu_device *device, const cg_op *op);
+cg_status cpu_fill(cpu_device *device, const cg_op *op);
+
+/* Sum of n floats in an order that depends on n alone. */
+float cpu_row_sum(const float *x, int64_t n);
+
+/* log(sum(exp(x))) of n floats, the maximum taken out first. */
+float cpu_log_sum_exp(const float *x, int64_t n);
+
+/* out = exp(x - shift), times scale; added to out where `add`. */
+void cpu_exp_shifted(const float *x, float shift, float scale, float *out, int64_t n, bool add);
+
+#endif

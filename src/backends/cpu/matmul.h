@@ -1,0 +1,47 @@
+/* Matrix products behind the matmul op: a library where the build has one, and the packed loops that are always there.
+ */
+#ifndef CLGRAD_CPU_MATMUL_H
+#define CLGRAD_CPU_MATMUL_H
+
+#include "cpu.h"
+
+/* c = a' b' (+ c where `add`), row-major as in cg_matmul_attrs. m, n, k > 0. */
+typedef struct cpu_gemm {
+    bool transpose_a, transpose_b, add;
+    int64_t m, n, k;
+    int64_t lda, ldb, ldc;
+    const float *a, *b;
+    float *c;
+} cpu_gemm;
+
+/* A piece of c that stays in registers: rows x columns sums over k of packed a [k, rows] and b [k, columns]. */
+typedef struct cpu_tile {
+    const char *name;
+    int rows, columns;
+    void (*run)(int64_t k, const float *a, const float *b, float *c);
+} cpu_tile;
+
+#define CPU_TILE_MAX_ROWS 12
+#define CPU_TILE_MAX_COLUMNS 32
+
+/* Fills in the tiles that this processor runs, the best first; returns their number, at most CPU_TILES. */
+#define CPU_TILES 3
+int cpu_tiles(const cpu_tile *tiles[CPU_TILES]);
+
+/* The product by the packed loops with all threads of the device. Its bits depend on the tile, not on the threads. */
+cg_status cpu_gemm_blocked(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm);
+
+/* The same by one thread in memory of cpu_gemm_blocked_bytes(). */
+void cpu_gemm_blocked_serial(const cpu_tile *tile, const cpu_gemm *gemm, void *memory);
+size_t cpu_gemm_blocked_bytes(void);
+
+/* The product for m or n of 1 with all threads; its bits do not depend on them. */
+cg_status cpu_gemm_vector(cpu_device *device, const cpu_gemm *gemm);
+
+/* The library's product. False: there is none, or it refused. `threads` of 1 inside cpu_parallel. */
+bool cpu_gemm_library(const cpu_gemm *gemm, int threads);
+
+/* Whether cpu_gemm_library may be called by several threads at once, and is worth it. */
+extern const bool cpu_gemm_library_reentrant;
+
+#endif

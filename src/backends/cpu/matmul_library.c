@@ -1,0 +1,64 @@
+/* The library that the build chose for matrix products (CLGRAD_BLAS), or none. */
+#include "matmul.h"
+
+#include <stdio.h>
+
+#include <clgrad/device.h>
+
+#if defined(CPU_BLAS_ONEDNN)
+#include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
+
+const bool cpu_gemm_library_reentrant = true;
+
+/* The library takes its threads from the calling thread's OpenMP setting, which is put back. */
+bool cpu_gemm_library(const cpu_gemm *gemm, int threads) {
+    int before = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    dnnl_status_t status =
+        dnnl_sgemm(gemm->transpose_a ? 'T' : 'N', gemm->transpose_b ? 'T' : 'N', gemm->m, gemm->n, gemm->k, 1.0f,
+                   gemm->a, gemm->lda, gemm->b, gemm->ldb, gemm->add ? 1.0f : 0.0f, gemm->c, gemm->ldc);
+    omp_set_num_threads(before);
+    return status == dnnl_success;
+}
+
+const char *cg_cpu_blas_name(void) {
+    return "oneDNN " CPU_BLAS_VERSION;
+}
+#elif defined(CPU_BLAS_OPENBLAS)
+#include <limits.h>
+
+#include <cblas.h>
+
+/* It has threads of its own, which would come on top of the device's. */
+const bool cpu_gemm_library_reentrant = false;
+
+bool cpu_gemm_library(const cpu_gemm *gemm, int threads) {
+    int64_t sizes[] = {gemm->m, gemm->n, gemm->k, gemm->lda, gemm->ldb, gemm->ldc};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        if (sizes[i] > INT_MAX) {
+            return false;
+        }
+    }
+    openblas_set_num_threads(threads);
+    cblas_sgemm(CblasRowMajor, gemm->transpose_a ? CblasTrans : CblasNoTrans,
+                gemm->transpose_b ? CblasTrans : CblasNoTrans, (int)gemm->m, (int)gemm->n, (int)gemm->k, 1.0f, gemm->a,
+                (int)gemm->lda, gemm->b, (int)gemm->ldb, gemm->add ? 1.0f : 0.0f, gemm->c, (int)gemm->ldc);
+    return true;
+}
+
+const char *cg_cpu_blas_name(void) {
+    return "OpenBLAS " CPU_BLAS_VERSION;
+}
+#else
+const bool cpu_gemm_library_reentrant = false;
+
+bool cpu_gemm_library(const cpu_gemm *gemm, int threads) {
+    (void)gemm, (void)threads;
+    return false;
+}
+
+const char *cg_cpu_blas_name(void) {
+    return "built in";
+}
+#endif

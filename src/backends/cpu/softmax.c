@@ -1,0 +1,122 @@
+/* log_softmax and its gradient along the fastest axis; along others the reference's loops serve. */
+#include "cpu.h"
+#include "host_memory.h"
+#include "vector_math.h"
+
+#define GRAIN 4096
+#define TILE 512
+
+/* What is not a number is passed over: the sum that follows meets it. */
+CPU_CLONES static float row_max(const float *x, int64_t n) {
+    float lane[CPU_LANES], largest = -INFINITY;
+    for (int k = 0; k < CPU_LANES; k++) {
+        lane[k] = -INFINITY;
+    }
+    int64_t i = 0;
+    for (; i + CPU_LANES <= n; i += CPU_LANES) {
+#pragma omp simd
+        for (int k = 0; k < CPU_LANES; k++) {
+            lane[k] = x[i + k] > lane[k] ? x[i + k] : lane[k];
+        }
+    }
+    for (int k = 0; k < CPU_LANES; k++) {
+        largest = lane[k] > largest ? lane[k] : largest;
+    }
+    for (; i < n; i++) {
+        largest = x[i] > largest ? x[i] : largest;
+    }
+    return largest;
+}
+
+CPU_CLONES static void exp_shifted(const float *x, float shift, float scale, float *out, int64_t n, bool add) {
+    if (add) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            out[i] += scale * vector_exp(x[i] - shift);
+        }
+    } else {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            out[i] = scale * vector_exp(x[i] - shift);
+        }
+    }
+}
+
+void cpu_exp_shifted(const float *x, float shift, float scale, float *out, int64_t n, bool add) {
+    exp_shifted(x, shift, scale, out, n, add);
+}
+
+float cpu_log_sum_exp(const float *x, int64_t n) {
+    float largest = row_max(x, n), tile[TILE];
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i += TILE) {
+        int64_t count = n - i < TILE ? n - i : TILE;
+        exp_shifted(x + i, largest, 1.0f, tile, count, false);
+        sum += (double)cpu_row_sum(tile, count);
+    }
+    return largest + vector_log((float)sum);
+}
+
+CPU_CLONES static void subtract(const float *x, float value, float *y, int64_t n) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = x[i] - value;
+    }
+}
+
+typedef struct softmax_job {
+    const float *x, *dy; /* of the gradient: x is the forward output */
+    float *out;
+    int64_t dim;
+    bool add;
+} softmax_job;
+
+static void log_softmax_rows(void *context, int64_t begin, int64_t end) {
+    const softmax_job *work = context;
+    for (int64_t row = begin; row < end; row++) {
+        const float *x = work->x + row * work->dim;
+        subtract(x, cpu_log_sum_exp(x, work->dim), work->out + row * work->dim, work->dim);
+    }
+}
+
+cg_status cpu_log_softmax(cpu_device *device, const cg_op *op) {
+    const int64_t *dim = op->inputs[0].shape.dim;
+    if (dim[2] != 1) {
+        return ref_run(op);
+    }
+    softmax_job work = {.x = cpu_floats(&op->inputs[0]), .out = cpu_floats(&op->outputs[0]), .dim = dim[1]};
+    cpu_parallel(device, dim[0], GRAIN / (dim[1] + 1) + 1, log_softmax_rows, &work);
+    return CG_OK;
+}
+
+/* dx = dy - exp(y) sum(dy) */
+CPU_CLONES static void gradient_row(const float *y, const float *dy, float sum, float *dx, int64_t n, bool add) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        float result = dy[i] - vector_exp(y[i]) * sum;
+        dx[i] = add ? dx[i] + result : result;
+    }
+}
+
+static void gradient_rows(void *context, int64_t begin, int64_t end) {
+    const softmax_job *work = context;
+    for (int64_t row = begin; row < end; row++) {
+        const float *dy = work->dy + row * work->dim;
+        gradient_row(work->x + row * work->dim, dy, cpu_row_sum(dy, work->dim), work->out + row * work->dim, work->dim,
+                     work->add);
+    }
+}
+
+cg_status cpu_log_softmax_backward(cpu_device *device, const cg_op *op) {
+    const int64_t *dim = op->inputs[0].shape.dim;
+    if (dim[2] != 1) {
+        return ref_run(op);
+    }
+    softmax_job work = {.x = cpu_floats(&op->inputs[0]),
+                        .dy = cpu_floats(&op->inputs[1]),
+                        .out = cpu_floats(&op->outputs[0]),
+                        .dim = dim[1],
+                        .add = cpu_adds(op)};
+    cpu_parallel(device, dim[0], GRAIN / (dim[1] + 1) + 1, gradient_rows, &work);
+    return CG_OK;
+}

@@ -1,0 +1,204 @@
+/* Memory and transfers. What does not fit is refused before the driver is asked: some abort when memory runs out. */
+#include "ocl.h"
+
+#include <string.h>
+
+#define LARGEST_PATTERN 128
+#define LARGEST_STAGE ((size_t)4 << 20)
+
+cg_status ocl_memory_create(ocl_device *device, size_t bytes, cl_mem *memory) {
+    const cg_device_info *info = &device->info;
+    if (bytes > info->max_allocation_bytes) {
+        return device->host->fail(CG_ERR_DEVICE_MEMORY, "%zu bytes are more than %s gives at once (%llu)", bytes,
+                                  info->name, (unsigned long long)info->max_allocation_bytes);
+    }
+    if (bytes > info->memory_bytes || device->allocated > info->memory_bytes - bytes) {
+        return device->host->fail(CG_ERR_DEVICE_MEMORY, "%zu bytes do not fit: %llu of the %llu of %s are in use",
+                                  bytes, (unsigned long long)device->allocated, (unsigned long long)info->memory_bytes,
+                                  info->name);
+    }
+    cl_int code;
+    *memory = clCreateBuffer(device->context, CL_MEM_READ_WRITE, bytes, NULL, &code);
+    if (*memory == NULL) {
+        return ocl_fail(device, code, "clCreateBuffer", NULL);
+    }
+    device->allocated += bytes;
+    return CG_OK;
+}
+
+void ocl_memory_release(ocl_device *device, cl_mem memory) {
+    size_t bytes = 0;
+    if (memory == NULL) {
+        return;
+    }
+    clGetMemObjectInfo(memory, CL_MEM_SIZE, sizeof bytes, &bytes, NULL);
+    device->allocated -= bytes;
+    clReleaseMemObject(memory);
+}
+
+/* Grown by at least an eighth, so that slowly rising sizes do not allocate each time. Work that is queued keeps the old
+ * memory. */
+cg_status ocl_scratch_get(ocl_device *device, ocl_scratch_use use, size_t bytes, cl_mem *memory) {
+    ocl_scratch *scratch = &device->scratch[use];
+    if (bytes > scratch->bytes) {
+        ocl_memory_release(device, scratch->memory);
+        size_t wanted = scratch->bytes + scratch->bytes / 8 > bytes ? scratch->bytes + scratch->bytes / 8 : bytes;
+        *scratch = (ocl_scratch){0};
+        CG_TRY(ocl_memory_create(device, wanted, &scratch->memory));
+        scratch->bytes = wanted;
+    }
+    *memory = scratch->memory;
+    return CG_OK;
+}
+
+static void stages_release(ocl_device *device) {
+    ocl_stages *stages = &device->stages;
+    for (unsigned i = 0; i < OCL_STAGES; i++) {
+        if (stages->event[i] != NULL) {
+            clWaitForEvents(1, &stages->event[i]);
+            clReleaseEvent(stages->event[i]);
+        }
+    }
+    device->host->free(stages->memory);
+    *stages = (ocl_stages){0};
+}
+
+void ocl_scratch_release(ocl_device *device) {
+    for (int i = 0; i < OCL_SCRATCH_COUNT; i++) {
+        ocl_memory_release(device, device->scratch[i].memory);
+        device->scratch[i] = (ocl_scratch){0};
+    }
+    stages_release(device);
+}
+
+cg_status ocl_buffer_create(void *device, size_t bytes, void **buffer) {
+    cl_mem memory;
+    CG_TRY(ocl_memory_create(device, bytes, &memory));
+    *buffer = memory;
+    return CG_OK;
+}
+
+void ocl_buffer_destroy(void *device, void *buffer) {
+    ocl_memory_release(device, buffer);
+}
+
+/* The next stage with room for `bytes`, no longer in use. */
+static cg_status stage_get(ocl_device *device, size_t bytes, unsigned *index) {
+    ocl_stages *stages = &device->stages;
+    if (bytes > stages->bytes) {
+        stages_release(device);
+        stages->memory = device->host->alloc(OCL_STAGES * bytes);
+        if (stages->memory == NULL) {
+            return CG_ERR_MEMORY;
+        }
+        stages->bytes = bytes;
+    }
+    *index = stages->next;
+    stages->next = (stages->next + 1) % OCL_STAGES;
+    cl_event *event = &stages->event[*index];
+    if (*event != NULL) {
+        cl_int code = clWaitForEvents(1, event);
+        clReleaseEvent(*event);
+        *event = NULL;
+        if (code != CL_SUCCESS) {
+            return ocl_fail(device, code, "clWaitForEvents", "write");
+        }
+    }
+    return CG_OK;
+}
+
+static cg_status write_staged(ocl_device *device, cl_mem memory, size_t offset, const void *source, size_t bytes) {
+    unsigned index;
+    CG_TRY(stage_get(device, bytes, &index));
+    unsigned char *copy = device->stages.memory + index * device->stages.bytes;
+    memcpy(copy, source, bytes);
+    cl_int code = clEnqueueWriteBuffer(device->queue, memory, CL_FALSE, offset, bytes, copy, 0, NULL,
+                                       &device->stages.event[index]);
+    return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueWriteBuffer", NULL);
+}
+
+/* A few bytes travel as the pattern of a fill, more through a copy of our own: neither waits for the queue. Only what
+ * is large does. */
+cg_status ocl_write(void *handle, void *buffer, size_t offset, const void *source, size_t bytes) {
+    ocl_device *device = handle;
+    if (bytes == 0) {
+        return CG_OK;
+    }
+    if (bytes <= LARGEST_PATTERN && (bytes & (bytes - 1)) == 0 && offset % bytes == 0) {
+        cl_int code = clEnqueueFillBuffer(device->queue, buffer, source, bytes, offset, bytes, 0, NULL, NULL);
+        return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueFillBuffer", "write");
+    }
+    if (bytes <= LARGEST_STAGE) {
+        return write_staged(device, buffer, offset, source, bytes);
+    }
+    cl_int code = clEnqueueWriteBuffer(device->queue, buffer, CL_TRUE, offset, bytes, source, 0, NULL, NULL);
+    return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueWriteBuffer", NULL);
+}
+
+static const char *name_of(cl_long number) {
+    return number == CG_OP_CROSS_ENTROPY_BACKWARD ? "cross_entropy_backward" : "cross_entropy";
+}
+
+/* Asks for the error words in the queue's order, when an op could have set them; `words` is valid after a finish. */
+static cg_status errors_request(ocl_device *device, cl_long words[4]) {
+    words[0] = 0;
+    if (!device->may_have_errors) {
+        return CG_OK;
+    }
+    cl_int code =
+        clEnqueueReadBuffer(device->queue, device->errors, CL_FALSE, 0, 4 * sizeof words[0], words, 0, NULL, NULL);
+    return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueReadBuffer", "error words");
+}
+
+static cg_status errors_check(ocl_device *device, const cl_long words[4]) {
+    device->may_have_errors = false;
+    if (words[0] == 0) {
+        return CG_OK;
+    }
+    const cl_long zero = 0;
+    cl_int code =
+        clEnqueueFillBuffer(device->queue, device->errors, &zero, sizeof zero, 0, 4 * sizeof zero, 0, NULL, NULL);
+    if (code != CL_SUCCESS) {
+        return ocl_fail(device, code, "clEnqueueFillBuffer", "error words");
+    }
+    return device->host->fail(CG_ERR_INDEX, "%s: class %lld of row %lld is not in 0..%lld", name_of(words[0]),
+                              (long long)words[2], (long long)words[1], (long long)words[3] - 1);
+}
+
+cg_status ocl_read(void *handle, void *buffer, size_t offset, void *destination, size_t bytes) {
+    ocl_device *device = handle;
+    cl_long words[4];
+    if (bytes == 0) {
+        return ocl_wait(handle);
+    }
+    CG_TRY(errors_request(device, words));
+    cl_int code = clEnqueueReadBuffer(device->queue, buffer, CL_TRUE, offset, bytes, destination, 0, NULL, NULL);
+    if (code != CL_SUCCESS) {
+        clFinish(device->queue); /* `words` must not be written after we return */
+        return ocl_fail(device, code, "clEnqueueReadBuffer", NULL);
+    }
+    return errors_check(device, words);
+}
+
+cg_status ocl_copy(void *handle, void *source, size_t source_offset, void *destination, size_t offset, size_t bytes) {
+    ocl_device *device = handle;
+    if (bytes == 0) {
+        return CG_OK;
+    }
+    cl_int code = clEnqueueCopyBuffer(device->queue, source, destination, source_offset, offset, bytes, 0, NULL, NULL);
+    return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueCopyBuffer", NULL);
+}
+
+cg_status ocl_flush(void *handle) {
+    ocl_device *device = handle;
+    cl_int code = clFlush(device->queue);
+    return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clFlush", NULL);
+}
+
+cg_status ocl_wait(void *handle) {
+    ocl_device *device = handle;
+    cl_long words[4];
+    CG_TRY(errors_request(device, words));
+    cl_int code = clFinish(device->queue);
+    return code == CL_SUCCESS ? errors_check(device, words) : ocl_fail(device, code, "clFinish", NULL);
+}

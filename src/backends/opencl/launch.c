@@ -1,0 +1,123 @@
+/* Launching: kernels are made when first asked for and kept, so that a step allocates nothing after the first. */
+#include "ocl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct ocl_kernel {
+    uint64_t hash; /* of the three names */
+    const char *file, *name;
+    char defines[128];
+    cl_kernel handle;
+};
+
+ocl_arg ocl_memory(cl_mem memory) {
+    return (ocl_arg){.bytes = sizeof memory, .value.memory = memory};
+}
+
+ocl_arg ocl_count(uint64_t count) {
+    return (ocl_arg){.bytes = sizeof(cl_ulong), .value.count = count};
+}
+
+ocl_arg ocl_real(double value) {
+    return (ocl_arg){.bytes = sizeof(cl_float), .value.real = (cl_float)value};
+}
+
+ocl_arg ocl_flag(int value) {
+    return (ocl_arg){.bytes = sizeof(cl_int), .value.flag = value};
+}
+
+ocl_arg ocl_struct(const void *data, size_t bytes) {
+    return (ocl_arg){.bytes = bytes, .data = data};
+}
+
+/* FNV-1a */
+static uint64_t hash_text(uint64_t hash, const char *text) {
+    for (; *text != '\0'; text++) {
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    }
+    return hash;
+}
+
+static cg_status grow(ocl_device *device) {
+    size_t capacity = device->kernels_capacity * 2 + 32;
+    ocl_kernel *larger = device->host->alloc(capacity * sizeof *larger);
+    if (larger == NULL) {
+        return CG_ERR_MEMORY;
+    }
+    if (device->n_kernels > 0) {
+        memcpy(larger, device->kernels, device->n_kernels * sizeof *larger);
+    }
+    device->host->free(device->kernels);
+    device->kernels = larger;
+    device->kernels_capacity = capacity;
+    return CG_OK;
+}
+
+static cg_status create(ocl_device *device, uint64_t hash, const ocl_call *call, const char *defines,
+                        cl_kernel *handle) {
+    if (device->n_kernels == device->kernels_capacity) {
+        CG_TRY(grow(device));
+    }
+    ocl_program *program;
+    CG_TRY(ocl_program_get(device, call->file, defines, &program));
+    cl_int code;
+    ocl_kernel *kernel = &device->kernels[device->n_kernels];
+    *kernel = (ocl_kernel){.hash = hash, .file = call->file, .name = call->kernel};
+    snprintf(kernel->defines, sizeof kernel->defines, "%s", defines);
+    kernel->handle = clCreateKernel(ocl_program_handle(program), call->kernel, &code);
+    if (kernel->handle == NULL) {
+        return ocl_fail(device, code, "clCreateKernel", call->kernel);
+    }
+    device->n_kernels++;
+    ocl_program_save(device, program);
+    *handle = kernel->handle;
+    return CG_OK;
+}
+
+static cg_status kernel_of(ocl_device *device, const ocl_call *call, cl_kernel *handle) {
+    const char *defines = call->defines != NULL ? call->defines : "";
+    uint64_t hash = hash_text(hash_text(hash_text(0xcbf29ce484222325u, call->kernel), defines), call->file);
+    for (size_t i = 0; i < device->n_kernels; i++) {
+        const ocl_kernel *kernel = &device->kernels[i];
+        if (kernel->hash == hash && strcmp(kernel->name, call->kernel) == 0 && strcmp(kernel->defines, defines) == 0 &&
+            strcmp(kernel->file, call->file) == 0) {
+            *handle = kernel->handle;
+            return CG_OK;
+        }
+    }
+    return create(device, hash, call, defines, handle);
+}
+
+static cg_status set_arguments(const ocl_device *device, cl_kernel kernel, const ocl_call *call) {
+    for (cl_uint i = 0; i < OCL_MAX_ARGS && call->args[i].bytes > 0; i++) {
+        const ocl_arg *arg = &call->args[i];
+        cl_int code = clSetKernelArg(kernel, i, arg->bytes, arg->data != NULL ? arg->data : &arg->value);
+        if (code != CL_SUCCESS) {
+            char text[96];
+            snprintf(text, sizeof text, "%s, %u", call->kernel, i);
+            return ocl_fail(device, code, "clSetKernelArg", text);
+        }
+    }
+    return CG_OK;
+}
+
+cg_status ocl_launch(ocl_device *device, const ocl_call *call) {
+    cl_kernel kernel = NULL;
+    CG_TRY(kernel_of(device, call, &kernel));
+    CG_TRY(set_arguments(device, kernel, call));
+    size_t local[3] = {call->group, 1, 1};
+    size_t global[3] = {ocl_ceil(call->items[0], call->group) * call->group, call->items[1], call->items[2]};
+    cl_uint dimensions = call->items[2] > 0 ? 3 : call->items[1] > 0 ? 2 : 1;
+    cl_int code = clEnqueueNDRangeKernel(device->queue, kernel, dimensions, NULL, global, local, 0, NULL, NULL);
+    return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueNDRangeKernel", call->kernel);
+}
+
+void ocl_kernels_release(ocl_device *device) {
+    for (size_t i = 0; i < device->n_kernels; i++) {
+        clReleaseKernel(device->kernels[i].handle);
+    }
+    device->host->free(device->kernels);
+    device->kernels = NULL;
+    device->n_kernels = device->kernels_capacity = 0;
+}

@@ -1,0 +1,306 @@
+/*
+ * Matrix products. The CPU shape packs B, and A where that pays, block of k by block of k, and computes register tiles;
+ * the GPU shape computes tiles of work-groups, with CLBlast in its place on a real GPU.
+ */
+#include "ocl.h"
+
+#include <stdio.h>
+
+#define LONGEST_BLOCK 1024            /* of k: a panel of B stays in a core's own cache */
+#define PACK_LIMIT ((size_t)64 << 20) /* bytes of panels at a time */
+#define FAR UINT64_MAX                /* no edge: panels are filled up with zeros */
+
+/* The next three as in cl/matmul_cpu.cl. */
+typedef struct source {
+    cl_ulong at, batch, outer, step, last;
+} source;
+
+typedef struct result {
+    cl_ulong m, n, k;
+    cl_ulong at, batch, ld, bias_at;
+    cl_ulong add, has_bias;
+    cl_ulong row_tiles, column_tiles, columns_first;
+} result;
+
+typedef struct packing {
+    cl_ulong rows, columns, k;
+    cl_ulong at, batch, outer, step;
+    cl_ulong to_batch;
+} packing;
+
+typedef struct product {
+    ocl_device *device;
+    const cg_matmul_attrs *attrs;
+    const cg_operand *a, *b, *c, *bias; /* bias NULL: none */
+    bool add;
+    uint64_t m, n, k, batch;
+    uint64_t tile_rows, tile_columns;
+    bool packs_a, packs_b;
+    char defines[48];
+} product;
+
+/* A part of a product: some matrices of the batch, some of k. */
+typedef struct slice {
+    uint64_t first, matrices;
+    uint64_t k0, k;
+} slice;
+
+static bool has_bias(const cg_op *op) {
+    return op->n_inputs > 2 && op->inputs[2].buffer != NULL;
+}
+
+static product product_of(ocl_device *device, const cg_op *op) {
+    const cg_matmul_attrs *attrs = op->attrs;
+    return (product){.device = device,
+                     .attrs = attrs,
+                     .a = &op->inputs[0],
+                     .b = &op->inputs[1],
+                     .c = &op->outputs[0],
+                     .bias = has_bias(op) ? &op->inputs[2] : NULL,
+                     .add = (op->accumulate & 1) != 0,
+                     .m = (uint64_t)attrs->m,
+                     .n = (uint64_t)attrs->n,
+                     .k = (uint64_t)attrs->k,
+                     .batch = (uint64_t)attrs->batch};
+}
+
+/* Panels pay when they are read often, and are needed where a matrix is smaller than a tile or lies across it. */
+static void plan_tiles(product *p) {
+    unsigned width = p->device->width;
+    unsigned vectors = p->n <= width ? 1 : 2;
+    p->tile_rows = width == 16 ? 12 : 6;
+    p->tile_columns = vectors * width;
+    p->packs_a = p->m < p->tile_rows || (p->attrs->transpose_a && p->n > 4 * p->tile_columns);
+    p->packs_b = p->attrs->transpose_b || p->n < p->tile_columns || p->m > 4 * p->tile_rows;
+    snprintf(p->defines, sizeof p->defines, "-DCG_VECTORS=%u -DCG_APART=%d", vectors,
+             !p->packs_a && !p->attrs->transpose_a);
+}
+
+static uint64_t panels_a(const product *p) {
+    return ocl_ceil(p->m, p->tile_rows);
+}
+
+static uint64_t panels_b(const product *p) {
+    return ocl_ceil(p->n, p->tile_columns);
+}
+
+/* Queues a packing kernel; items in the second dimension share k. */
+static cg_status pack(const product *p, const char *kernel, const cg_operand *from, cl_mem to, const packing *how,
+                      uint64_t strips, uint64_t matrices) {
+    uint64_t each = 128;
+    return ocl_launch(p->device, &(ocl_call){.file = "matmul_cpu.cl",
+                                             .kernel = kernel,
+                                             .defines = p->defines,
+                                             .items = {strips, ocl_ceil(how->k, each), matrices},
+                                             .group = 1,
+                                             .args = {ocl_memory(from->buffer), ocl_memory(to),
+                                                      ocl_struct(how, sizeof *how), ocl_count(each)}});
+}
+
+/* Where the tiles find A: in place, or in panels that are made now. */
+static cg_status source_a(const product *p, const slice *part, cl_mem *memory, source *from) {
+    const cg_matmul_attrs *attrs = p->attrs;
+    uint64_t outer = attrs->transpose_a ? 1 : (uint64_t)attrs->lda,
+             step = attrs->transpose_a ? (uint64_t)attrs->lda : 1;
+    uint64_t stride = (uint64_t)attrs->stride_a, at = p->a->offset + part->first * stride + part->k0 * step;
+    *memory = p->a->buffer;
+    *from = (source){at, stride, outer, step, FAR};
+    if (!p->packs_a) {
+        from->last = p->m - p->tile_rows;
+        return CG_OK;
+    }
+    uint64_t panel = p->tile_rows * part->k, matrices = stride == 0 ? 1 : part->matrices;
+    packing how = {p->m, 0, part->k, at, stride, outer, step, panels_a(p) * panel};
+    *from = (source){0, stride == 0 ? 0 : how.to_batch, part->k, p->tile_rows, FAR};
+    if (part->k == 0) {
+        return CG_OK;
+    }
+    CG_TRY(ocl_scratch_get(p->device, OCL_SCRATCH_A, matrices * how.to_batch * sizeof(cl_float), memory));
+    return pack(p, "pack_a", p->a, *memory, &how, panels_a(p), matrices);
+}
+
+static cg_status source_b(const product *p, const slice *part, cl_mem *memory, source *from) {
+    const cg_matmul_attrs *attrs = p->attrs;
+    uint64_t outer = attrs->transpose_b ? (uint64_t)attrs->ldb : 1,
+             step = attrs->transpose_b ? 1 : (uint64_t)attrs->ldb;
+    uint64_t stride = (uint64_t)attrs->stride_b, at = p->b->offset + part->first * stride + part->k0 * step;
+    *memory = p->b->buffer;
+    *from = (source){at, stride, outer, step, FAR};
+    if (!p->packs_b) {
+        from->last = p->n - p->tile_columns;
+        return CG_OK;
+    }
+    uint64_t panel = p->tile_columns * part->k, matrices = stride == 0 ? 1 : part->matrices;
+    packing how = {0, p->n, part->k, at, stride, outer, step, panels_b(p) * panel};
+    *from = (source){0, stride == 0 ? 0 : how.to_batch, part->k, p->tile_columns, FAR};
+    if (part->k == 0) {
+        return CG_OK;
+    }
+    CG_TRY(ocl_scratch_get(p->device, OCL_SCRATCH_B, matrices * how.to_batch * sizeof(cl_float), memory));
+    uint64_t vectors = panels_b(p) * (p->tile_columns / p->device->width);
+    return pack(p, attrs->transpose_b ? "pack_b_transposed" : "pack_b", p->b, *memory, &how, vectors, matrices);
+}
+
+static result result_of(const product *p, const slice *part) {
+    bool last = part->k0 + part->k == p->k;
+    return (result){.m = p->m,
+                    .n = p->n,
+                    .k = part->k,
+                    .at = p->c->offset + part->first * (uint64_t)p->attrs->stride_c,
+                    .batch = (uint64_t)p->attrs->stride_c,
+                    .ld = (uint64_t)p->attrs->ldc,
+                    .bias_at = p->bias != NULL ? p->bias->offset : 0,
+                    .add = p->add || part->k0 > 0,
+                    .has_bias = p->bias != NULL && last,
+                    .row_tiles = panels_a(p),
+                    .column_tiles = panels_b(p),
+                    .columns_first = panels_b(p) <= 4};
+}
+
+static cg_status run_part(const product *p, const slice *part) {
+    cl_mem a, b;
+    source from_a, from_b;
+    CG_TRY(source_a(p, part, &a, &from_a));
+    CG_TRY(source_b(p, part, &b, &from_b));
+    result to = result_of(p, part);
+    const cg_operand *bias = p->bias != NULL ? p->bias : p->c;
+    return ocl_launch(p->device, &(ocl_call){.file = "matmul_cpu.cl",
+                                             .kernel = "matmul_tile",
+                                             .defines = p->defines,
+                                             .items = {to.row_tiles * to.column_tiles, part->matrices},
+                                             .group = 1,
+                                             .args = {ocl_memory(a), ocl_struct(&from_a, sizeof from_a), ocl_memory(b),
+                                                      ocl_struct(&from_b, sizeof from_b), ocl_memory(p->c->buffer),
+                                                      ocl_struct(&to, sizeof to), ocl_memory(bias->buffer)}});
+}
+
+/* The length of the blocks that k is cut into, all but the last equal. */
+static uint64_t block_of(uint64_t k) {
+    return k <= LONGEST_BLOCK ? k : ocl_ceil(k, ocl_ceil(k, LONGEST_BLOCK));
+}
+
+static cg_status run_tiles(product *p) {
+    plan_tiles(p);
+    uint64_t block = block_of(p->k);
+    uint64_t panels = (panels_a(p) * p->tile_rows + panels_b(p) * p->tile_columns) * block * sizeof(cl_float);
+    uint64_t at_once = panels > 0 && PACK_LIMIT / panels > 0 ? PACK_LIMIT / panels : 1;
+    for (uint64_t first = 0; first < p->batch; first += at_once) {
+        uint64_t matrices = p->batch - first < at_once ? p->batch - first : at_once;
+        uint64_t k0 = 0;
+        do {
+            uint64_t k = p->k - k0 < block ? p->k - k0 : block;
+            CG_TRY(run_part(p, &(slice){first, matrices, k0, k}));
+            k0 += k;
+        } while (k0 < p->k);
+    }
+    return CG_OK;
+}
+
+/* One column, both vectors without gaps: dot products need no panels. */
+static bool is_dot(const product *p) {
+    return p->n == 1 && !p->attrs->transpose_a && (p->attrs->transpose_b || p->attrs->ldb == 1);
+}
+
+static cg_status run_dot(product *p) {
+    plan_tiles(p);
+    slice whole = {0, p->batch, 0, p->k};
+    source a = {p->a->offset, (cl_ulong)p->attrs->stride_a, (cl_ulong)p->attrs->lda, 1, FAR};
+    source b = {p->b->offset, (cl_ulong)p->attrs->stride_b, 1, 1, FAR};
+    result to = result_of(p, &whole);
+    const cg_operand *bias = p->bias != NULL ? p->bias : p->c;
+    uint64_t each = ocl_each(p->device, p->k);
+    return ocl_launch(p->device,
+                      &(ocl_call){.file = "matmul_cpu.cl",
+                                  .kernel = "matmul_vector",
+                                  .defines = p->defines,
+                                  .items = {ocl_items(p->m, each), p->batch},
+                                  .group = 1,
+                                  .args = {ocl_memory(p->a->buffer), ocl_struct(&a, sizeof a), ocl_memory(p->b->buffer),
+                                           ocl_struct(&b, sizeof b), ocl_memory(p->c->buffer),
+                                           ocl_struct(&to, sizeof to), ocl_memory(bias->buffer), ocl_count(each)}});
+}
+
+#define GPU_TILE 64
+#define GPU_ITEMS 128
+#define GPU_FEW_GROUPS 128 /* below this a GPU is not full */
+#define GPU_PART_K 512     /* the least of k that a work-group should have */
+
+/* As in cl/matmul_gpu.cl. */
+typedef struct gpu_product {
+    cl_ulong m, n, k;
+    cl_ulong a_at, b_at, c_at, bias_at;
+    cl_ulong lda, ldb, ldc;
+    cl_ulong stride_a, stride_b, stride_c;
+    cl_ulong parts, part_k;
+    cl_ulong add, has_bias;
+} gpu_product;
+
+/* How many parts to cut k into when there are few tiles and k is long: a weight's gradient over many rows. By shape
+ * alone. */
+static uint64_t parts_of(const product *p) {
+    uint64_t tiles = ocl_ceil(p->m, GPU_TILE) * ocl_ceil(p->n, GPU_TILE);
+    bool plain = p->batch == 1 && p->bias == NULL && (uint64_t)p->attrs->ldc == p->n;
+    uint64_t most = p->k / GPU_PART_K, wanted = GPU_FEW_GROUPS / tiles;
+    uint64_t parts = most < wanted ? most : wanted;
+    return plain && parts > 1 ? parts : 1;
+}
+
+static cg_status launch_gpu(const product *p, cl_mem c, const gpu_product *g) {
+    const cg_operand *bias = p->bias != NULL ? p->bias : p->c;
+    char defines[64];
+    snprintf(defines, sizeof defines, "-DCG_TRANSPOSE_A=%d -DCG_TRANSPOSE_B=%d", p->attrs->transpose_a != 0,
+             p->attrs->transpose_b != 0);
+    return ocl_launch(p->device, &(ocl_call){.file = "matmul_gpu.cl",
+                                             .kernel = "matmul_gpu",
+                                             .defines = defines,
+                                             .items = {ocl_ceil(p->n, GPU_TILE) * GPU_ITEMS, ocl_ceil(p->m, GPU_TILE),
+                                                       p->batch * g->parts},
+                                             .group = GPU_ITEMS,
+                                             .args = {ocl_memory(p->a->buffer), ocl_memory(p->b->buffer), ocl_memory(c),
+                                                      ocl_memory(bias->buffer), ocl_struct(g, sizeof *g)}});
+}
+
+static cg_status run_gpu(const product *p) {
+    const cg_matmul_attrs *attrs = p->attrs;
+    gpu_product g = {.m = p->m,
+                     .n = p->n,
+                     .k = p->k,
+                     .a_at = p->a->offset,
+                     .b_at = p->b->offset,
+                     .c_at = p->c->offset,
+                     .bias_at = p->bias != NULL ? p->bias->offset : 0,
+                     .lda = (cl_ulong)attrs->lda,
+                     .ldb = (cl_ulong)attrs->ldb,
+                     .ldc = (cl_ulong)attrs->ldc,
+                     .stride_a = (cl_ulong)attrs->stride_a,
+                     .stride_b = (cl_ulong)attrs->stride_b,
+                     .stride_c = (cl_ulong)attrs->stride_c,
+                     .parts = parts_of(p),
+                     .part_k = p->k,
+                     .add = p->add,
+                     .has_bias = p->bias != NULL};
+    if (g.parts == 1) {
+        return launch_gpu(p, p->c->buffer, &g);
+    }
+    ocl_sum_job join = {.to = p->c->buffer, .to_at = p->c->offset, .outer = 1, .inner = p->m * p->n, .scale = 1.0};
+    join.reduce = g.parts;
+    join.add = p->add;
+    CG_TRY(ocl_scratch_get(p->device, OCL_SCRATCH_A, g.parts * join.inner * sizeof(cl_float), &join.from));
+    g.part_k = ocl_ceil(p->k, g.parts);
+    g.c_at = 0;
+    g.stride_c = join.inner;
+    g.add = 0;
+    CG_TRY(launch_gpu(p, join.from, &g));
+    return ocl_sum_run(p->device, &join);
+}
+
+cg_status ocl_matmul(ocl_device *device, const cg_op *op) {
+    product p = product_of(device, op);
+    if (ocl_blas_takes(device, op)) {
+        return ocl_blas_matmul(device, op);
+    }
+    if (!device->cpu_shape) {
+        return run_gpu(&p);
+    }
+    return is_dot(&p) ? run_dot(&p) : run_tiles(&p);
+}

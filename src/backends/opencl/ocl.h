@@ -1,0 +1,205 @@
+/*
+ * One opened OpenCL device, and what the files of this backend give each other. Each family of ops has a file with its
+ * host side (ocl_<family>) and its kernels in cl/<family>.cl; they all go through ocl_launch.
+ */
+#ifndef CLGRAD_OCL_H
+#define CLGRAD_OCL_H
+
+#ifndef CL_TARGET_OPENCL_VERSION
+#define CL_TARGET_OPENCL_VERSION 120
+#endif
+#include <CL/cl.h>
+
+#include <clgrad/backend.h>
+
+#include "embedded.h"
+
+typedef struct ocl_program ocl_program;
+typedef struct ocl_kernel ocl_kernel;
+typedef struct ocl_blas ocl_blas;
+
+/* What ops need between their kernels: memory that is kept and grown. */
+typedef enum ocl_scratch_use {
+    OCL_SCRATCH_A,
+    OCL_SCRATCH_B,
+    OCL_SCRATCH_PARTS,
+    OCL_SCRATCH_COUNT,
+} ocl_scratch_use;
+
+typedef struct ocl_scratch {
+    cl_mem memory;
+    size_t bytes;
+} ocl_scratch;
+
+#define OCL_STAGES 4
+
+/* Copies of what write was given, so that it need not wait for the queue. */
+typedef struct ocl_stages {
+    unsigned char *memory; /* OCL_STAGES times bytes */
+    size_t bytes;
+    unsigned next;
+    cl_event event[OCL_STAGES];
+} ocl_stages;
+
+typedef struct ocl_device {
+    const cg_host *host;
+    cg_device_info info;
+    cl_device_id id;
+    cl_context context;
+    cl_command_queue queue;
+    bool cpu_shape;     /* the profile: kernels shaped for a CPU, or for a GPU */
+    unsigned width;     /* floats in the kernels' vectors: 4, 8 or 16 */
+    size_t group;       /* items in a work-group of the GPU shape */
+    char options[192];  /* for the compiler, of every program */
+    char identity[512]; /* device, driver and platform with their versions: what a compiled program depends on */
+    uint64_t allocated;
+    ocl_scratch scratch[OCL_SCRATCH_COUNT];
+    ocl_stages stages;
+    ocl_program *programs;
+    size_t n_programs, programs_capacity;
+    ocl_kernel *kernels;
+    size_t n_kernels, kernels_capacity;
+    cl_mem errors; /* 4 longs: see cl/cross_entropy.cl */
+    bool may_have_errors;
+    ocl_blas *blas; /* NULL: our own matrix products */
+} ocl_device;
+
+/* info.c: devices and what they are. */
+cg_status ocl_list(const cg_host *host, cg_device_info *infos, size_t capacity, size_t *count);
+cg_status ocl_device_at(const cg_host *host, size_t index, cl_device_id *id, cg_device_info *info);
+
+/* error.c: an OpenCL code as a status and a text that names call, detail (may be NULL), code and device. */
+const char *ocl_error_name(cl_int code);
+cg_status ocl_fail(const ocl_device *device, cl_int code, const char *call, const char *detail);
+
+/* buffer.c: memory and transfers; the table's entries of the same names. */
+cg_status ocl_memory_create(ocl_device *device, size_t bytes, cl_mem *memory);
+void ocl_memory_release(ocl_device *device, cl_mem memory);
+cg_status ocl_scratch_get(ocl_device *device, ocl_scratch_use use, size_t bytes, cl_mem *memory);
+void ocl_scratch_release(ocl_device *device);
+cg_status ocl_buffer_create(void *device, size_t bytes, void **buffer);
+void ocl_buffer_destroy(void *device, void *buffer);
+cg_status ocl_write(void *device, void *buffer, size_t offset, const void *source, size_t bytes);
+cg_status ocl_read(void *device, void *buffer, size_t offset, void *destination, size_t bytes);
+cg_status ocl_copy(void *device, void *source, size_t source_offset, void *destination, size_t offset, size_t bytes);
+cg_status ocl_flush(void *device);
+cg_status ocl_wait(void *device);
+
+/* program.c: the program of a file with these defines, compiled when first asked for. `program_save` keeps its binary.
+ */
+cg_status ocl_program_get(ocl_device *device, const char *file, const char *defines, ocl_program **program);
+cl_program ocl_program_handle(const ocl_program *program);
+void ocl_program_save(ocl_device *device, ocl_program *program);
+void ocl_programs_release(ocl_device *device);
+
+/* source.c: a kernel file with its #include lines resolved; host->alloc'ed. */
+cg_status ocl_source(const cg_host *host, const char *file, char **text, size_t *length);
+
+/* cache.c: compiled programs on disk, by the whole of what they were made from. load: NULL when there is none. */
+typedef struct ocl_cache_key {
+    const char *parts[3]; /* identity, options, source */
+} ocl_cache_key;
+unsigned char *ocl_cache_load(const cg_host *host, const ocl_cache_key *key, size_t *bytes);
+void ocl_cache_save(const cg_host *host, const ocl_cache_key *key, const unsigned char *binary, size_t bytes);
+
+/* launch.c: one call queues one kernel. */
+typedef struct ocl_arg {
+    size_t bytes;     /* 0: no more arguments */
+    const void *data; /* NULL: `value` */
+    union {
+        cl_mem memory;
+        cl_ulong count;
+        cl_float real;
+        cl_int flag;
+    } value;
+} ocl_arg;
+
+#define OCL_MAX_ARGS 20
+
+typedef struct ocl_call {
+    const char *file, *kernel; /* literals */
+    const char *defines;       /* NULL: none */
+    size_t items[3];           /* 0 in the second or third: 1; rounded up to a multiple of group */
+    size_t group;              /* work-group size in the first dimension; the others have 1 */
+    ocl_arg args[OCL_MAX_ARGS];
+} ocl_call;
+
+ocl_arg ocl_memory(cl_mem memory);
+ocl_arg ocl_count(uint64_t count);
+ocl_arg ocl_real(double value);
+ocl_arg ocl_flag(int value);
+ocl_arg ocl_struct(const void *data, size_t bytes);
+cg_status ocl_launch(ocl_device *device, const ocl_call *call);
+void ocl_kernels_release(ocl_device *device);
+
+/* An operand as the two arguments that every kernel takes: memory and first element. */
+#define OCL_OPERAND(operand) ocl_memory((operand).buffer), ocl_count((operand).offset)
+
+/* share.c: how rows are cut into items: runs along a row, or whole rows together. */
+typedef struct ocl_share {
+    cl_ulong rows, length, run, pieces, rows_each;
+} ocl_share;
+ocl_share ocl_share_rows(const ocl_device *device, uint64_t rows, uint64_t length);
+size_t ocl_share_items(const ocl_share *share);
+size_t ocl_group(const ocl_device *device);
+uint64_t ocl_numel(const cg_operand *operand);
+size_t ocl_element_size(cg_dtype dtype);
+/* How many things of `size` elements one item should do, and how many items that makes. */
+uint64_t ocl_each(const ocl_device *device, uint64_t size);
+size_t ocl_items(uint64_t things, uint64_t each);
+
+/* How rows that are reduced as a whole meet items: CG_LANES of cl/rows.cl. */
+typedef struct ocl_lanes {
+    char defines[64];
+    size_t items, group;
+    uint64_t rows_each;
+} ocl_lanes;
+ocl_lanes ocl_lanes_for(const ocl_device *device, uint64_t rows, uint64_t length);
+
+/* The families. An op with no element never comes here. */
+cg_status ocl_elementwise(ocl_device *device, const cg_op *op);
+bool ocl_is_elementwise(uint32_t number);
+cg_status ocl_copy_op(ocl_device *device, const cg_op *op);
+cg_status ocl_fill(ocl_device *device, const cg_op *op);
+cg_status ocl_matmul(ocl_device *device, const cg_op *op);
+cg_status ocl_sum(ocl_device *device, const cg_op *op);
+cg_status ocl_expand(ocl_device *device, const cg_op *op);
+cg_status ocl_argmax(ocl_device *device, const cg_op *op);
+cg_status ocl_log_softmax(ocl_device *device, const cg_op *op);
+cg_status ocl_log_softmax_backward(ocl_device *device, const cg_op *op);
+cg_status ocl_cross_entropy(ocl_device *device, const cg_op *op);
+cg_status ocl_cross_entropy_backward(ocl_device *device, const cg_op *op);
+cg_status ocl_sgd_step(ocl_device *device, const cg_op *op);
+cg_status ocl_adam_step(ocl_device *device, const cg_op *op);
+
+/* The sum of x [outer, reduce, inner] in place of `out`; what the sum op and a product that was cut into parts share.
+ */
+typedef struct ocl_sum_job {
+    cl_mem from, to;
+    uint64_t from_at, to_at;
+    uint64_t outer, reduce, inner;
+    double scale;
+    bool add;
+} ocl_sum_job;
+cg_status ocl_sum_run(ocl_device *device, const ocl_sum_job *job);
+
+/* x [outer, inner] repeated to y [outer, reduce, inner]; what expand and a bias in front of CLBlast share. */
+typedef struct ocl_expand_job {
+    uint64_t outer, reduce, inner;
+    double scale;
+    bool add;
+} ocl_expand_job;
+cg_status ocl_expand_run(ocl_device *device, const cg_operand *x, const cg_operand *y, const ocl_expand_job *job);
+
+/* clblast.c: CLBlast, where it was built with it and finds it. */
+cg_status ocl_blas_open(ocl_device *device);
+void ocl_blas_close(ocl_device *device);
+bool ocl_blas_takes(const ocl_device *device, const cg_op *op);
+cg_status ocl_blas_matmul(ocl_device *device, const cg_op *op);
+
+/* The least number of steps of `step` that cover n. */
+static inline uint64_t ocl_ceil(uint64_t n, uint64_t step) {
+    return (n + step - 1) / step;
+}
+
+#endif

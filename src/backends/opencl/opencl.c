@@ -1,0 +1,258 @@
+/* The OpenCL backend's table: opening and closing a device, and which function runs which op. */
+#include "ocl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef cg_status (*run_fn)(ocl_device *device, const cg_op *op);
+
+static const run_fn structured[] = {
+    [CG_OP_COPY] = ocl_copy_op,
+    [CG_OP_FILL] = ocl_fill,
+    [CG_OP_MATMUL] = ocl_matmul,
+    [CG_OP_SUM] = ocl_sum,
+    [CG_OP_EXPAND] = ocl_expand,
+    [CG_OP_ARGMAX] = ocl_argmax,
+    [CG_OP_LOG_SOFTMAX] = ocl_log_softmax,
+    [CG_OP_LOG_SOFTMAX_BACKWARD] = ocl_log_softmax_backward,
+    [CG_OP_CROSS_ENTROPY] = ocl_cross_entropy,
+    [CG_OP_CROSS_ENTROPY_BACKWARD] = ocl_cross_entropy_backward,
+    [CG_OP_SGD_STEP] = ocl_sgd_step,
+    [CG_OP_ADAM_STEP] = ocl_adam_step,
+};
+
+static run_fn function_of(uint32_t number) {
+    if (ocl_is_elementwise(number)) {
+        return ocl_elementwise;
+    }
+    return number < sizeof structured / sizeof structured[0] ? structured[number] : NULL;
+}
+
+/* copy and fill move any dtype but for a copy that adds; the classes and argmax's result are integers. */
+static bool dtype_fits(const cg_op *op, const cg_operand *operand) {
+    uint32_t number = op->kind->number;
+    if (number == CG_OP_FILL || (number == CG_OP_COPY && (op->accumulate & 1) == 0)) {
+        return true;
+    }
+    bool classes = number == CG_OP_CROSS_ENTROPY || number == CG_OP_CROSS_ENTROPY_BACKWARD;
+    if (classes && operand == &op->inputs[1]) {
+        return operand->dtype == CG_I32 || operand->dtype == CG_I64;
+    }
+    if (number == CG_OP_ARGMAX && operand == &op->outputs[0]) {
+        return operand->dtype == CG_I64;
+    }
+    return operand->dtype == CG_F32;
+}
+
+/* An operand that is absent has no dtype. */
+static bool supports_operand(const cg_op *op, const cg_operand *operand, const char **reason) {
+    if (operand->dtype == CG_F64) {
+        *reason = "f64 tensors: OpenCL devices here compute in f32";
+        return false;
+    }
+    if (operand->dtype != 0 && !dtype_fits(op, operand)) {
+        *reason = "this data type: the kernel computes in f32";
+        return false;
+    }
+    return true;
+}
+
+static bool supports(void *device, const cg_op *op, const char **reason) {
+    (void)device;
+    if (function_of(op->kind->number) == NULL) {
+        *reason = "there is no OpenCL kernel for it yet";
+        return false;
+    }
+    for (uint32_t i = 0; i < op->n_inputs; i++) {
+        if (!supports_operand(op, &op->inputs[i], reason)) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < op->n_outputs; i++) {
+        if (!supports_operand(op, &op->outputs[i], reason)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static cg_status run(void *device, const cg_op *op) {
+    run_fn function = function_of(op->kind->number);
+    ocl_device *opened = device;
+    if (function == NULL) {
+        return opened->host->fail(CG_ERR_UNSUPPORTED, "%s: there is no OpenCL kernel for it yet", op->kind->name);
+    }
+    return ocl_numel(&op->outputs[0]) > 0 ? function(opened, op) : CG_OK;
+}
+
+static cg_status parse_options(ocl_device *device, const cg_option *options, size_t count) {
+    device->cpu_shape = device->info.type == CG_DEVICE_CPU;
+    for (size_t i = 0; i < count; i++) {
+        const char *key = options[i].key, *value = options[i].value;
+        if (strcmp(key, "profile") != 0) {
+            return device->host->fail(CG_ERR_ARGUMENT, "opencl: unknown option '%s'; known: profile=cpu|gpu", key);
+        }
+        if (strcmp(value, "cpu") != 0 && strcmp(value, "gpu") != 0) {
+            return device->host->fail(CG_ERR_ARGUMENT, "opencl: profile=%s: cpu and gpu are known", value);
+        }
+        device->cpu_shape = strcmp(value, "cpu") == 0;
+    }
+    return CG_OK;
+}
+
+static cl_uint device_uint(cl_device_id device, cl_device_info what) {
+    cl_uint value = 0;
+    return clGetDeviceInfo(device, what, sizeof value, &value, NULL) == CL_SUCCESS ? value : 0;
+}
+
+#define LARGEST_GROUP 256
+#define SMALLEST_GROUP 128
+#define LOCAL_NEEDED 16384
+
+/* The GPU shape's work-groups: a power of two. */
+static cg_status choose_group(ocl_device *device) {
+    size_t largest = 0;
+    clGetDeviceInfo(device->id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof largest, &largest, NULL);
+    device->group = largest >= LARGEST_GROUP ? LARGEST_GROUP : SMALLEST_GROUP;
+    if (!device->cpu_shape && (largest < SMALLEST_GROUP || device->info.local_memory_bytes < LOCAL_NEEDED)) {
+        return device->host->fail(
+            CG_ERR_DEVICE,
+            "%s has work-groups of %zu and %llu bytes of local memory; profile=gpu needs %d and %d: use profile=cpu",
+            device->info.name, largest, (unsigned long long)device->info.local_memory_bytes, SMALLEST_GROUP,
+            LOCAL_NEEDED);
+    }
+    return CG_OK;
+}
+
+static void choose_width(ocl_device *device) {
+    cl_uint native = device_uint(device->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);
+    device->width = !device->cpu_shape ? 4 : native >= 16 ? 16 : native >= 8 ? 8 : 4;
+}
+
+/* Division and square root rounded correctly where the device can: PyTorch's are. */
+static void choose_options(ocl_device *device) {
+    cl_device_fp_config config = 0;
+    clGetDeviceInfo(device->id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof config, &config, NULL);
+    bool exact = (config & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
+    snprintf(device->options, sizeof device->options,
+             "-cl-std=CL1.2%s -DCG_CPU=%d -DCG_WIDTH=%u -DCG_GROUP=%zu -DCG_FMA=%d",
+             exact ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", device->cpu_shape, device->width, device->group,
+             (config & CL_FP_FMA) != 0);
+}
+
+static cg_status check_device(ocl_device *device) {
+    unsigned major = 0, minor = 0;
+    sscanf(device->info.api_version, "OpenCL %u.%u", &major, &minor);
+    if (major < 1 || (major == 1 && minor < 2)) {
+        return device->host->fail(CG_ERR_DEVICE, "%s speaks %s; OpenCL 1.2 is needed", device->info.name,
+                                  device->info.api_version);
+    }
+    if (!device_uint(device->id, CL_DEVICE_AVAILABLE) || !device_uint(device->id, CL_DEVICE_COMPILER_AVAILABLE)) {
+        return device->host->fail(CG_ERR_DEVICE, "%s is not available, or its driver has no compiler",
+                                  device->info.name);
+    }
+    return CG_OK;
+}
+
+static void identify(ocl_device *device) {
+    cl_platform_id platform = NULL;
+    char version[192] = "";
+    clGetDeviceInfo(device->id, CL_DEVICE_PLATFORM, sizeof platform, &platform, NULL);
+    clGetPlatformInfo(platform, CL_PLATFORM_VERSION, sizeof version - 1, version, NULL);
+    snprintf(device->identity, sizeof device->identity, "%s|%s|%s|%s", device->info.name, device->info.driver_version,
+             device->info.api_version, version);
+}
+
+static cg_status create_queue(ocl_device *device) {
+    cl_int code;
+    device->context = clCreateContext(NULL, 1, &device->id, NULL, NULL, &code);
+    if (device->context == NULL) {
+        return ocl_fail(device, code, "clCreateContext", NULL);
+    }
+    device->queue = clCreateCommandQueue(device->context, device->id, 0, &code);
+    if (device->queue == NULL) {
+        return ocl_fail(device, code, "clCreateCommandQueue", NULL);
+    }
+    const cl_long zero = 0;
+    CG_TRY(ocl_memory_create(device, 4 * sizeof zero, &device->errors));
+    code = clEnqueueFillBuffer(device->queue, device->errors, &zero, sizeof zero, 0, 4 * sizeof zero, 0, NULL, NULL);
+    return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueFillBuffer", "error words");
+}
+
+static void close_device(void *handle) {
+    ocl_device *device = handle;
+    if (device->queue != NULL) {
+        clFinish(device->queue);
+    }
+    ocl_blas_close(device);
+    ocl_kernels_release(device);
+    ocl_programs_release(device);
+    ocl_scratch_release(device);
+    ocl_memory_release(device, device->errors);
+    if (device->queue != NULL) {
+        clReleaseCommandQueue(device->queue);
+    }
+    if (device->context != NULL) {
+        clReleaseContext(device->context);
+    }
+    device->host->free(device);
+}
+
+static cg_status prepare(ocl_device *device, size_t index, const cg_option *options, size_t n_options) {
+    CG_TRY(ocl_device_at(device->host, index, &device->id, &device->info));
+    CG_TRY(parse_options(device, options, n_options));
+    CG_TRY(check_device(device));
+    CG_TRY(choose_group(device));
+    choose_width(device);
+    choose_options(device);
+    identify(device);
+    CG_TRY(create_queue(device));
+    return ocl_blas_open(device);
+}
+
+static cg_status open_device(const cg_host *host, size_t index, const cg_option *options, size_t n_options,
+                             void **handle) {
+    ocl_device *device = host->alloc(sizeof *device);
+    if (device == NULL) {
+        return CG_ERR_MEMORY;
+    }
+    memset(device, 0, sizeof *device);
+    device->host = host;
+    cg_status status = prepare(device, index, options, n_options);
+    if (status != CG_OK) {
+        close_device(device);
+        return status;
+    }
+    *handle = device;
+    return CG_OK;
+}
+
+static cg_status describe(void *handle, cg_device_info *info) {
+    *info = ((const ocl_device *)handle)->info;
+    return CG_OK;
+}
+
+static const cg_backend table = {
+    .abi = CG_BACKEND_ABI,
+    .size = sizeof table,
+    .name = "opencl",
+    .list = ocl_list,
+    .open = open_device,
+    .close = close_device,
+    .describe = describe,
+    .buffer_create = ocl_buffer_create,
+    .buffer_destroy = ocl_buffer_destroy,
+    .write = ocl_write,
+    .read = ocl_read,
+    .copy = ocl_copy,
+    .supports = supports,
+    .run = run,
+    .flush = ocl_flush,
+    .wait = ocl_wait,
+};
+
+CG_API const cg_backend *clgrad_backend(const cg_host *host);
+
+const cg_backend *clgrad_backend(const cg_host *host) {
+    return host->abi == CG_BACKEND_ABI && host->size >= sizeof *host ? &table : NULL;
+}

@@ -1,0 +1,68 @@
+/*
+ * What lets one text be compiled for float and for double: the type `real`, the names of elementwise.def, and
+ * REF(matmul), which is cg_ref_matmul_f32 or cg_ref_matmul_f64. Sums and transcendental functions of the structured
+ * kinds are computed in double in both: this is a reference.
+ */
+#ifndef CLGRAD_REFERENCE_REAL_H
+#define CLGRAD_REFERENCE_REAL_H
+
+#include <math.h>
+
+#include <clgrad/op_kinds.h>
+
+#ifdef CG_REFERENCE_F64
+typedef double real;
+#define REF(name) cg_ref_##name##_f64
+#define EXP(x) exp(x)
+#define LOG(x) log(x)
+#define TANH(x) tanh(x)
+#define SQRT(x) sqrt(x)
+#define FABS(x) fabs(x)
+#else
+typedef float real;
+#define REF(name) cg_ref_##name##_f32
+#define EXP(x) expf(x)
+#define LOG(x) logf(x)
+#define TANH(x) tanhf(x)
+#define SQRT(x) sqrtf(x)
+#define FABS(x) fabsf(x)
+#endif
+#define R(constant) ((real)(constant))
+
+/* The first element of an operand. */
+static inline real *elements(const cg_operand *operand) {
+    return (real *)operand->buffer + operand->offset;
+}
+
+/* Writes an element, or adds to it where the op says so. */
+static inline void put(const cg_op *op, real *element, double value) {
+    *element = (real)(op->accumulate & 1u ? *element + value : value);
+}
+
+/* log(sum(exp(x))) of `count` elements `stride` apart. The maximum is taken out first so that exp cannot overflow. */
+static inline double log_sum_exp(const real *x, int64_t count, int64_t stride) {
+    double largest = -INFINITY, sum = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        largest = (double)x[i * stride] > largest ? (double)x[i * stride] : largest;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        sum += exp((double)x[i * stride] - largest);
+    }
+    return largest + log(sum);
+}
+
+#define CG_OP(number, NAME, name, min_inputs, max_inputs, outputs, attrs, flags) cg_status REF(name)(const cg_op *op);
+#include <clgrad/ops.def>
+#undef CG_OP
+#define CG_UNARY(number, NAME, name, y, dx)                                                                            \
+    cg_status REF(name)(const cg_op *op);                                                                              \
+    cg_status REF(name##_backward)(const cg_op *op);
+#define CG_BINARY(number, NAME, name, z, da, db)                                                                       \
+    cg_status REF(name)(const cg_op *op);                                                                              \
+    cg_status REF(name##_backward_a)(const cg_op *op);                                                                 \
+    cg_status REF(name##_backward_b)(const cg_op *op);
+#include <clgrad/elementwise.def>
+#undef CG_UNARY
+#undef CG_BINARY
+
+#endif

@@ -1,0 +1,87 @@
+/* From a name to samples: what is built in, what is searched for, and folders. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "alloc.h"
+#include "safetensors.h"
+#include "samples.h"
+#include "text.h"
+
+static cg_status load_mnist(cg_source *source) {
+    const char *const places[] = {getenv("CLGRAD_DATA"), CLGRAD_SHARE_FOLDER, CLGRAD_SOURCE_DATA_FOLDER};
+    cg_text folder = {0}, tried = {0};
+    cg_status status = CG_OK;
+    bool found = false;
+    for (size_t i = 0; i < sizeof places / sizeof places[0] && !found; i++) {
+        if (places[i] != NULL && places[i][0] != '\0') {
+            cg_text_free(&folder);
+            cg_text_append(&folder, "%s/mnist", places[i]);
+            cg_text_append(&tried, " %s", cg_text_get(&folder));
+            found = cg_idx_is_there(cg_text_get(&folder));
+        }
+    }
+    if (folder.failed || tried.failed) {
+        status = CG_ERR_MEMORY;
+    } else if (!found) {
+        status =
+            cg_fail(CG_ERR_FILE,
+                    "mnist was not found in any of these folders:%s (CLGRAD_DATA names the folder that holds mnist)",
+                    cg_text_get(&tried));
+    } else {
+        status = cg_idx_load(cg_text_get(&folder), source);
+        snprintf(source->name, sizeof source->name, "mnist");
+    }
+    cg_text_free(&folder);
+    cg_text_free(&tried);
+    return status;
+}
+
+/* The last part of a path as a name: valid UTF-8, as checkpoints store it. */
+static void name_after(const char *path, cg_source *source) {
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/') {
+        end--;
+    }
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/') {
+        begin--;
+    }
+    snprintf(source->name, sizeof source->name, "%.*s", (int)(end - begin), path + begin);
+    for (size_t length = strlen(source->name); !cg_utf8_valid(source->name, length);) {
+        source->name[--length] = '\0';
+    }
+}
+
+static cg_status load_path(const char *path, cg_source *source) {
+    struct stat facts;
+    if (stat(path, &facts) != 0) {
+        return cg_fail(CG_ERR_FILE, "no data \"%s\": it is not digits or mnist, and as a folder: %s", path,
+                       strerror(errno));
+    }
+    if (!S_ISDIR(facts.st_mode)) {
+        return cg_fail(CG_ERR_FILE, "no data \"%s\": it is a file, but a folder with the four IDX files is expected",
+                       path);
+    }
+    CG_TRY(cg_idx_load(path, source));
+    name_after(path, source);
+    return CG_OK;
+}
+
+cg_status cg_source_load(const char *name, cg_source *source) {
+    *source = (cg_source){0};
+    if (strcmp(name, "digits") == 0) {
+        return cg_digits_load(source);
+    }
+    return strcmp(name, "mnist") == 0 ? load_mnist(source) : load_path(name, source);
+}
+
+void cg_source_free(cg_source *source) {
+    cg_free(source->train.pixels);
+    cg_free(source->train.classes);
+    cg_free(source->test.pixels);
+    cg_free(source->test.classes);
+    *source = (cg_source){0};
+}

@@ -1,0 +1,86 @@
+/*
+ * What a module is inside, and how a kind of layer is made: a cg_module_class and one row in classes.c.
+ *
+ * A layer's forward records ops and returns CG_OK: what goes wrong in an op stays on the tape. It returns a failure for
+ * what it checks itself, and that of a child, whose call has put it on the tape already; cg_module_call tells the three
+ * apart and puts the layer's name in front of its own.
+ */
+#ifndef CLGRAD_MODULE_H
+#define CLGRAD_MODULE_H
+
+#include <clgrad/nn.h>
+
+#include "arguments.h"
+
+typedef struct cg_module_class {
+    const char *name;
+    const char *signature; /* what arguments.h reads */
+    const char *inputs;    /* "input, target": for messages */
+    size_t n_inputs, n_outputs;
+    size_t state_size; /* bytes of the layer's own numbers, zero when create is called */
+    bool lazy;         /* takes its shapes from the first input */
+    /* Takes the arguments, makes parameters and children. NULL: nothing to do. The caller destroys what fails. */
+    cg_status (*create)(cg_module *module, const cg_arguments *arguments);
+    cg_status (*forward)(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs);
+    /* Draws the layer's own parameters; the first has stream `stream`, the next one more. NULL: it has none. */
+    cg_status (*reset)(cg_module *module, uint64_t seed, uint64_t stream);
+} cg_module_class;
+
+typedef enum cg_role { CG_ROLE_PARAMETER, CG_ROLE_BUFFER } cg_role;
+
+typedef struct cg_module_tensor {
+    cg_role role;
+    const char *name; /* "weight", a constant */
+    char *full_name;  /* "0.weight", from the root */
+    cg_tensor *tensor;
+} cg_module_tensor;
+
+struct cg_module {
+    const cg_module_class *class;
+    cg_device *device;
+    cg_module *parent; /* NULL: the root */
+    char name[32];     /* as its parent knows it */
+    char *path;        /* "0.body", from the root; "" there */
+    cg_text arguments; /* as printed, children left out */
+    cg_module_tensor *tensors;
+    size_t n_tensors, tensors_capacity;
+    cg_module **children;
+    size_t n_children, children_capacity;
+    cg_module_observer observer;
+    void *observer_context;
+    void *state; /* class->state_size bytes */
+};
+
+/* An empty module of a class: create has not been called. */
+cg_status cg_module_create(cg_device *device, const cg_module_class *class, cg_module **module) CG_MUST_USE;
+
+/* The module that a call describes. */
+cg_status cg_module_build(cg_device *device, const cg_expression *call, cg_module **module) CG_MUST_USE;
+
+/* A tensor of zeros of the device's own dtype; a parameter requires a gradient. It is the module's. */
+cg_status cg_module_add_tensor(cg_module *module, cg_role role, const char *name, const cg_shape *shape) CG_MUST_USE;
+
+/* Destroys the module's own tensors, its children's not. */
+void cg_module_drop_tensors(cg_module *module);
+
+/* The child is the module's from then on, also when this fails. */
+cg_status cg_module_add_child(cg_module *module, const char *name, cg_module *child) CG_MUST_USE;
+
+/* A tensor of this module alone, by its short name; NULL when it has none. */
+cg_tensor *cg_module_own(const cg_module *module, const char *name);
+
+/* The first module of the tree that has no shapes yet; NULL: none. */
+const cg_module *cg_module_unresolved(const cg_module *module);
+
+/* The class of that name; NULL: none. */
+const cg_module_class *cg_module_class_find(const char *name);
+/* Name of class `index`; NULL after the last. */
+const char *cg_module_class_at(size_t index);
+
+extern const cg_module_class cg_linear_class, cg_lazy_linear_class;
+extern const cg_module_class cg_relu_class, cg_general_relu_class;
+extern const cg_module_class cg_flatten_class;
+extern const cg_module_class cg_sequential_class, cg_residual_class, cg_identity_class;
+extern const cg_module_class cg_mse_loss_class, cg_cross_entropy_loss_class;
+
+#endif

@@ -1,0 +1,58 @@
+/* The device under test, its budget, and what happens when it is not there. */
+#include "devices.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Multiply-adds a case by a word of the device string; the first row that fits. A simulator does less than a million a
+ * second, rusticl's llvmpipe a twentieth of PoCL. */
+static const struct {
+    const char *word;
+    double multiply_adds;
+} budgets[] = {{"oclgrind", 4e5}, {"rusticl", 2e9}, {"", 1e11}};
+
+const char *test_device_string(void) {
+    const char *string = getenv("CLGRAD_TEST_DEVICE");
+    return string != NULL && string[0] != 0 ? string : "cpu";
+}
+
+double test_device_budget(void) {
+    size_t row = 0;
+    while (strstr(test_device_string(), budgets[row].word) == NULL) {
+        row++;
+    }
+    return budgets[row].multiply_adds;
+}
+
+bool test_device_is_reference(void) {
+    return strcmp(test_device_string(), "reference") == 0;
+}
+
+static cg_device *must_open(const char *string) {
+    cg_device *device = NULL;
+    cr_assert(cg_device_open(string, &device) == CG_OK, "%s: %s", string, cg_error_message());
+    cg_device_set_fallback(device, CG_FALLBACK_ERROR);
+    return device;
+}
+
+cg_device *test_device_open(void) {
+    return must_open(test_device_string());
+}
+
+cg_device *test_oracle_open(void) {
+    return must_open("reference,dtype=f64");
+}
+
+int test_device_missing(void) {
+    cg_device *device = NULL;
+    if (getenv("CLGRAD_TEST_DEVICE") == NULL || cg_device_open(test_device_string(), &device) == CG_OK) {
+        cg_device_close(device);
+        return 0;
+    }
+    bool required = getenv("CLGRAD_TEST_REQUIRED") != NULL;
+    fprintf(stderr, "%s: %s: %s\n", required ? "missing, but required" : "skipped", test_device_string(),
+            cg_error_message());
+    return required ? 1 : 77;
+}

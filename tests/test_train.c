@@ -1,0 +1,309 @@
+/* The trainer's promises: the loss falls, a stopped training goes on as if it had not been, NaN is told, and after the
+ * first step of each shape nothing is allocated. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include <clgrad/train.h>
+
+#include "devices.h"
+
+#define MODEL "Flatten(), Linear(64, 24), ReLU(), Linear(24, 10)"
+#define PARAMETERS (64 * 24 + 24 + 24 * 10 + 10)
+#define ROWS 200
+#define BATCH 32
+#define BATCHES 7 /* six full ones and a smaller one */
+#define MAX_EVENTS 64
+
+/* What was heard of a training, in order. */
+typedef struct heard {
+    int batches, steps, epochs, saves;
+    int stop_at_batch, stop_at_step, stop_at_epoch; /* 0: never */
+    int64_t step_numbers[MAX_EVENTS];
+    double losses[MAX_EVENTS];
+    cg_progress last_epoch;
+    uint64_t host_first, host_last, device_first, device_last; /* allocations after the first and at the last epoch */
+    cg_device *device;
+} heard;
+
+typedef struct setup {
+    cg_device *device;
+    cg_data *data;
+    cg_module *model, *loss;
+    cg_optimizer *optimizer;
+    cg_trainer *trainer;
+    heard heard;
+} setup;
+
+static bool on_batch(void *context, const cg_progress *progress) {
+    heard *h = context;
+    cr_expect_leq(progress->batch, progress->batches);
+    return ++h->batches != h->stop_at_batch;
+}
+
+static bool on_step(void *context, const cg_progress *progress) {
+    heard *h = context;
+    cr_assert_lt(h->steps, MAX_EVENTS);
+    h->step_numbers[h->steps] = progress->step;
+    h->losses[h->steps] = progress->loss;
+    return ++h->steps != h->stop_at_step;
+}
+
+static bool on_epoch(void *context, const cg_progress *progress) {
+    heard *h = context;
+    cg_device_stats stats;
+    cg_device_stats_get(h->device, &stats);
+    h->host_last = cg_host_allocations();
+    h->device_last = stats.buffer_allocations;
+    if (h->epochs == 0) {
+        h->host_first = h->host_last;
+        h->device_first = h->device_last;
+    }
+    h->last_epoch = *progress;
+    return ++h->epochs != h->stop_at_epoch;
+}
+
+static bool on_save(void *context, const cg_progress *progress) {
+    (void)progress;
+    ((heard *)context)->saves++;
+    return true;
+}
+
+static setup begin(const char *optimizer) {
+    setup s = {.device = test_device_open()};
+    const cg_data_options data = {.valid = 0.2, .limit = ROWS};
+    cr_assert_eq(cg_data_load("digits", &data, &s.data), CG_OK, "%s", cg_error_message());
+    cr_assert_eq(cg_module_parse(s.device, MODEL, &s.model), CG_OK, "%s", cg_error_message());
+    cr_assert_eq(cg_module_resolve(s.model, &CG_SHAPE(1, 1, 8, 8), NULL), CG_OK, "%s", cg_error_message());
+    cr_assert_eq(cg_module_init(s.model, 1), CG_OK, "%s", cg_error_message());
+    cr_assert_eq(cg_module_cross_entropy_loss(s.device, CG_REDUCE_MEAN, &s.loss), CG_OK);
+    cr_assert_eq(cg_optimizer_parse(optimizer, s.model, &s.optimizer), CG_OK, "%s", cg_error_message());
+    return s;
+}
+
+static void make_trainer(setup *s, const cg_train_options *options) {
+    const cg_train_callbacks callbacks = {
+        .context = &s->heard, .on_batch = on_batch, .on_step = on_step, .on_epoch = on_epoch, .on_save = on_save};
+    s->heard.device = s->device;
+    cg_train_options chosen = *options;
+    chosen.batch = BATCH;
+    cr_assert_eq(cg_trainer_create(s->model, s->loss, s->optimizer, s->data, &chosen, &callbacks, &s->trainer), CG_OK,
+                 "%s", cg_error_message());
+}
+
+static cg_status run(setup *s, const cg_train_options *options) {
+    make_trainer(s, options);
+    return cg_trainer_run(s->trainer);
+}
+
+static void end(setup *s) {
+    cg_trainer_destroy(s->trainer);
+    cg_optimizer_destroy(s->optimizer);
+    cg_module_destroy(s->loss);
+    cg_module_destroy(s->model);
+    cg_data_destroy(s->data);
+    cg_device_close(s->device);
+}
+
+static void read_weights(const setup *s, float *weights) {
+    for (size_t i = 0; i < cg_module_parameter_count(s->model); i++) {
+        const char *name;
+        cg_tensor *parameter = cg_module_parameter(s->model, i, &name);
+        cr_assert_eq(cg_tensor_read_f32(parameter, weights, cg_tensor_numel(parameter)), CG_OK);
+        weights += cg_tensor_numel(parameter);
+    }
+}
+
+/* The same weights bit for bit. */
+static void expect_equal_weights(const setup *a, const setup *b) {
+    float left[PARAMETERS], right[PARAMETERS];
+    read_weights(a, left);
+    read_weights(b, right);
+    cr_expect_eq(memcmp(left, right, sizeof left), 0);
+}
+
+Test(train, the_loss_falls_and_the_digits_are_learned) {
+    setup s = begin("Adam(lr=0.01)");
+    cr_assert_eq(run(&s, &(cg_train_options){.epochs = 6}), CG_OK, "%s", cg_error_message());
+    cr_expect_gt(s.heard.losses[0], 1.5);
+    cr_expect_lt(s.heard.last_epoch.train_loss, 0.7);
+    cr_expect(s.heard.last_epoch.has_valid);
+    cr_expect_gt(s.heard.last_epoch.valid_accuracy, 0.6);
+    end(&s);
+}
+
+Test(train, every_update_is_told_once_and_in_order) {
+    setup s = begin("SGD(lr=0.1)");
+    cr_assert_eq(run(&s, &(cg_train_options){.epochs = 3}), CG_OK, "%s", cg_error_message());
+    cr_expect_eq(s.heard.steps, 3 * BATCHES);
+    cr_expect_eq(s.heard.batches, 3 * BATCHES);
+    cr_expect_eq(s.heard.epochs, 3);
+    cr_expect_eq(s.heard.saves, 3);
+    for (int i = 0; i < s.heard.steps; i++) {
+        cr_expect_eq(s.heard.step_numbers[i], i + 1);
+        cr_expect(isfinite(s.heard.losses[i]));
+    }
+    cr_expect_eq(s.heard.last_epoch.epoch, 3);
+    cr_expect_eq(s.heard.last_epoch.samples, ROWS);
+    end(&s);
+}
+
+Test(train, the_epochs_loss_is_the_mean_over_its_samples) {
+    setup s = begin("SGD(lr=0.1)");
+    cr_assert_eq(run(&s, &(cg_train_options){.epochs = 1}), CG_OK, "%s", cg_error_message());
+    double sum = 0;
+    for (int i = 0; i < BATCHES; i++) {
+        sum += s.heard.losses[i] * (i < BATCHES - 1 ? BATCH : ROWS - BATCH * (BATCHES - 1));
+    }
+    cr_expect_lt(fabs(s.heard.last_epoch.train_loss - sum / ROWS), 1e-12);
+    end(&s);
+}
+
+Test(train, steps_instead_of_epochs_are_counted_exactly) {
+    setup s = begin("SGD(lr=0.1)");
+    cr_assert_eq(run(&s, &(cg_train_options){.steps = BATCHES + 2}), CG_OK, "%s", cg_error_message());
+    cr_expect_eq(s.heard.steps, BATCHES + 2);
+    cr_expect_eq(s.heard.epochs, 1);
+    int64_t epoch, position;
+    cg_trainer_position(s.trainer, &epoch, &position);
+    cr_expect_eq(epoch, 1);
+    cr_expect_eq(position, 2);
+    end(&s);
+}
+
+Test(train, a_callback_that_returns_false_stops_after_the_step) {
+    setup s = begin("SGD(lr=0.1)");
+    s.heard.stop_at_batch = BATCHES + 3;
+    cr_expect_eq(run(&s, &(cg_train_options){.epochs = 3}), CG_ERR_INTERRUPTED);
+    cr_expect_neq(strstr(cg_error_message(), "epoch 2"), NULL, "%s", cg_error_message());
+    cr_expect_eq(s.heard.steps, BATCHES + 3, "the losses of all steps that were done are told");
+    int64_t epoch, position;
+    cg_trainer_position(s.trainer, &epoch, &position);
+    cr_expect_eq(epoch, 1);
+    cr_expect_eq(position, 3);
+    end(&s);
+}
+
+Test(train, a_stop_at_the_end_of_an_epoch_leaves_the_next_one_to_do) {
+    setup s = begin("SGD(lr=0.1)");
+    s.heard.stop_at_epoch = 1;
+    cr_expect_eq(run(&s, &(cg_train_options){.epochs = 3}), CG_ERR_INTERRUPTED);
+    int64_t epoch, position;
+    cg_trainer_position(s.trainer, &epoch, &position);
+    cr_expect_eq(epoch, 1);
+    cr_expect_eq(position, 0);
+    end(&s);
+}
+
+Test(train, an_interrupted_training_goes_on_as_if_it_had_not_been) {
+    setup whole = begin("Adam(lr=0.01)"), stopped = begin("Adam(lr=0.01)");
+    cr_assert_eq(run(&whole, &(cg_train_options){.epochs = 3, .seed = 5}), CG_OK, "%s", cg_error_message());
+    stopped.heard.stop_at_batch = BATCHES + 3;
+    cr_assert_eq(run(&stopped, &(cg_train_options){.epochs = 3, .seed = 5}), CG_ERR_INTERRUPTED);
+    int64_t epoch, position;
+    cg_trainer_position(stopped.trainer, &epoch, &position);
+    cg_trainer_destroy(stopped.trainer);
+    stopped.heard.stop_at_batch = 0;
+    make_trainer(&stopped, &(cg_train_options){.epochs = 3, .seed = 5});
+    cg_trainer_set_position(stopped.trainer, epoch, position);
+    cr_assert_eq(cg_trainer_run(stopped.trainer), CG_OK, "%s", cg_error_message());
+    cr_expect_eq(stopped.heard.steps, whole.heard.steps);
+    for (int i = 0; i < whole.heard.steps; i++) {
+        cr_expect_eq(stopped.heard.losses[i], whole.heard.losses[i], "step %d", i + 1);
+    }
+    expect_equal_weights(&whole, &stopped);
+    end(&whole);
+    end(&stopped);
+}
+
+Test(train, stop_after_ends_with_that_epoch) {
+    setup s = begin("SGD(lr=0.1)");
+    cr_assert_eq(run(&s, &(cg_train_options){.epochs = 3, .stop_after = 2}), CG_OK, "%s", cg_error_message());
+    cr_expect_eq(s.heard.epochs, 2);
+    end(&s);
+}
+
+Test(train, the_same_seed_gives_the_same_bits_and_another_seed_does_not) {
+    setup a = begin("SGD(lr=0.1)"), b = begin("SGD(lr=0.1)"), c = begin("SGD(lr=0.1)");
+    cr_assert_eq(run(&a, &(cg_train_options){.epochs = 1, .seed = 3}), CG_OK);
+    cr_assert_eq(run(&b, &(cg_train_options){.epochs = 1, .seed = 3}), CG_OK);
+    cr_assert_eq(run(&c, &(cg_train_options){.epochs = 1, .seed = 4}), CG_OK);
+    expect_equal_weights(&a, &b);
+    cr_expect_neq(a.heard.losses[0], c.heard.losses[0]);
+    end(&a);
+    end(&b);
+    end(&c);
+}
+
+Test(train, saves_are_due_every_so_many_updates_and_after_each_epoch) {
+    setup s = begin("SGD(lr=0.1)");
+    cr_assert_eq(run(&s, &(cg_train_options){.epochs = 2, .save_every = 3}), CG_OK, "%s", cg_error_message());
+    cr_expect_eq(s.heard.saves, 6, "after 3, 6, 7, 9, 12 and 14 updates, not after %d", s.heard.saves);
+    end(&s);
+}
+
+Test(train, a_loss_that_is_not_a_number_ends_it_naming_epoch_and_step) {
+    setup s = begin("SGD(lr=1e30)");
+    cr_expect_eq(run(&s, &(cg_train_options){.epochs = 3}), CG_ERR_NAN);
+    cr_expect_neq(strstr(cg_error_message(), "epoch 1, step "), NULL, "%s", cg_error_message());
+    cr_expect_eq(s.heard.epochs, 0);
+    cr_expect_eq(s.heard.saves, 0, "a good checkpoint must not be replaced");
+    end(&s);
+}
+
+Test(train, after_the_first_epoch_nothing_is_allocated) {
+    setup s = begin("Adam(lr=0.01)");
+    cr_assert_eq(run(&s, &(cg_train_options){.epochs = 4}), CG_OK, "%s", cg_error_message());
+    cr_expect_eq(s.heard.host_last, s.heard.host_first, "heap: %llu more",
+                 (unsigned long long)(s.heard.host_last - s.heard.host_first));
+    cr_expect_eq(s.heard.device_last, s.heard.device_first, "device: %llu more",
+                 (unsigned long long)(s.heard.device_last - s.heard.device_first));
+    end(&s);
+}
+
+Test(train, evaluation_counts_rows_and_right_answers) {
+    setup s = begin("SGD(lr=0.1)");
+    cg_evaluation small, large;
+    cr_assert_eq(cg_evaluate(s.model, s.loss, s.data, CG_SPLIT_VALID, 7, &small), CG_OK, "%s", cg_error_message());
+    cr_assert_eq(cg_evaluate(s.model, s.loss, s.data, CG_SPLIT_VALID, 1000, &large), CG_OK, "%s", cg_error_message());
+    cr_expect_eq(small.n, cg_data_describe(s.data)->rows[CG_SPLIT_VALID]);
+    cr_expect_eq(small.accuracy, large.accuracy);
+    cr_expect_lt(fabs(small.loss - large.loss), 1e-5);
+    cr_assert_eq(cg_evaluate(s.model, s.loss, s.data, CG_SPLIT_TEST, 7, &small), CG_OK);
+    cr_expect_eq(small.n, 0, "the digits have no test rows");
+    end(&s);
+}
+
+Test(train, probabilities_are_positive_and_sum_to_one) {
+    enum { N = 300 };
+    setup s = begin("SGD(lr=0.1)");
+    static float x[N * 64], probabilities[N * 10];
+    for (int i = 0; i < N * 64; i++) {
+        x[i] = (float)(i % 17) / 16;
+    }
+    cr_assert_eq(cg_predict(s.model, x, N, &CG_SHAPE(1, 8, 8), probabilities, 10), CG_OK, "%s", cg_error_message());
+    for (int i = 0; i < N; i++) {
+        float sum = 0;
+        for (int c = 0; c < 10; c++) {
+            cr_expect_gt(probabilities[i * 10 + c], 0);
+            sum += probabilities[i * 10 + c];
+        }
+        cr_expect_lt(fabsf(sum - 1), 1e-5F, "row %d sums to %g", i, (double)sum);
+    }
+    cr_expect_eq(cg_predict(s.model, x, 1, &CG_SHAPE(1, 8, 8), probabilities, 5), CG_ERR_SHAPE);
+    end(&s);
+}
+
+Test(train, a_model_that_does_not_fit_the_data_is_refused_before_the_first_step) {
+    setup s = begin("SGD(lr=0.1)");
+    cg_module *narrow;
+    cg_trainer *trainer;
+    const cg_train_options options = {.batch = BATCH, .epochs = 1};
+    cr_assert_eq(cg_module_parse(s.device, "Flatten(), Linear(64, 5)", &narrow), CG_OK, "%s", cg_error_message());
+    cr_expect_eq(cg_trainer_create(narrow, s.loss, s.optimizer, s.data, &options, NULL, &trainer), CG_ERR_SHAPE);
+    cr_expect_neq(strstr(cg_error_message(), "10 classes"), NULL, "%s", cg_error_message());
+    cg_module_destroy(narrow);
+    const cg_train_options none = {.batch = 0, .epochs = 1};
+    cr_expect_eq(cg_trainer_create(s.model, s.loss, s.optimizer, s.data, &none, NULL, &trainer), CG_ERR_ARGUMENT);
+    end(&s);
+}

@@ -1,0 +1,134 @@
+/* clgrad devices: every device, its string and what it is; backends that cannot be used, and why. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <clgrad/device.h>
+
+#include "commands.h"
+#include "device_list.h"
+#include "exit_status.h"
+#include "options.h"
+#include "report.h"
+
+static const char *type_name(cg_device_type type) {
+    switch (type) {
+    case CG_DEVICE_CPU:
+        return "CPU";
+    case CG_DEVICE_GPU:
+        return "GPU";
+    case CG_DEVICE_ACCELERATOR:
+        return "accelerator";
+    }
+    return "?";
+}
+
+/* "  KEY  TEXT", when there is a text. */
+static void print_fact(const char *key, const char *text) {
+    if (*text) {
+        printf("  %-10s %s\n", key, text);
+    }
+}
+
+static void print_device(const cg_device_info *info) {
+    char bytes[32], text[256];
+    printf("%s\n", info->string);
+    print_fact("name", info->name);
+    print_fact("vendor", info->vendor);
+    snprintf(text, sizeof text, "%s%s%s", info->driver, *info->driver_version ? " " : "", info->driver_version);
+    print_fact("driver", text);
+    print_fact("version", info->api_version);
+    snprintf(text, sizeof text, "%s%s%s, %u units", type_name(info->type), info->integrated ? ", integrated" : "",
+             info->simulator ? ", simulator" : "", info->units);
+    print_fact("type", text);
+    print_fact("memory", info->memory_bytes ? report_bytes(info->memory_bytes, bytes, sizeof bytes) : "");
+    print_fact("local", info->local_memory_bytes ? report_bytes(info->local_memory_bytes, bytes, sizeof bytes) : "");
+    snprintf(text, sizeof text, "%s%s%s%s", info->fp16 ? "fp16 " : "", info->fp64 ? "fp64 " : "",
+             info->subgroups ? "subgroups " : "", info->command_buffers ? "command_buffers" : "");
+    print_fact("features", text);
+    print_fact("uuid", info->uuid);
+    print_fact("pci", info->pci);
+}
+
+static cJSON *device_json(const cg_device_info *info) {
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "device", info->string);
+    cJSON_AddStringToObject(object, "name", info->name);
+    cJSON_AddStringToObject(object, "vendor", info->vendor);
+    cJSON_AddStringToObject(object, "driver", info->driver);
+    cJSON_AddStringToObject(object, "driver_version", info->driver_version);
+    cJSON_AddStringToObject(object, "api_version", info->api_version);
+    cJSON_AddStringToObject(object, "type", type_name(info->type));
+    cJSON_AddBoolToObject(object, "integrated", info->integrated);
+    cJSON_AddBoolToObject(object, "simulator", info->simulator);
+    cJSON_AddBoolToObject(object, "fp16", info->fp16);
+    cJSON_AddBoolToObject(object, "fp64", info->fp64);
+    cJSON_AddBoolToObject(object, "subgroups", info->subgroups);
+    cJSON_AddBoolToObject(object, "command_buffers", info->command_buffers);
+    cJSON_AddNumberToObject(object, "units", info->units);
+    cJSON_AddNumberToObject(object, "memory_bytes", (double)info->memory_bytes);
+    cJSON_AddNumberToObject(object, "max_allocation_bytes", (double)info->max_allocation_bytes);
+    cJSON_AddNumberToObject(object, "local_memory_bytes", (double)info->local_memory_bytes);
+    cJSON_AddStringToObject(object, "uuid", info->uuid);
+    cJSON_AddStringToObject(object, "pci", info->pci);
+    return object;
+}
+
+static int show(const cg_device_info *infos, size_t count, bool json) {
+    if (!json) {
+        for (size_t i = 0; i < count; i++) {
+            print_device(&infos[i]);
+        }
+        return EXIT_GOOD;
+    }
+    cJSON *array = cJSON_CreateArray();
+    for (size_t i = 0; i < count; i++) {
+        cJSON_AddItemToArray(array, device_json(&infos[i]));
+    }
+    return report_json(array);
+}
+
+static int list_all(bool json) {
+    cg_device_info *infos;
+    size_t count;
+    cg_status status = device_list(&infos, &count);
+    if (status != CG_OK) {
+        return report_failure(status);
+    }
+    int exit_status = show(infos, count, json);
+    print_backend_problems(json ? stderr : stdout); /* with --json stdout holds the array alone */
+    free(infos);
+    return exit_status;
+}
+
+static int show_one(const char *string, bool json) {
+    cg_device *device;
+    cg_status status = cg_device_open(string, &device);
+    if (status != CG_OK) {
+        return report_failure(status);
+    }
+    int exit_status = show(cg_device_describe(device), 1, json);
+    if (!json) {
+        print_fact("chosen", cg_device_choice(device));
+    }
+    cg_device_close(device);
+    return exit_status;
+}
+
+int cmd_devices(int argc, char **argv) {
+    const char *device = NULL;
+    bool json = false;
+    const option options[] = {
+        text_option("--device", "STRING", "only the device that this string opens", &device),
+        flag_option("--json", "an array of {device, name, vendor, driver, ...} on stdout", &json),
+    };
+    const command_line line = {.name = "devices",
+                               .operands = "",
+                               .summary = "Lists every device with the string that opens it.",
+                               .options = options,
+                               .n_options = sizeof options / sizeof *options};
+    int parsed = options_parse(&line, argc, argv);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
+    }
+    return device ? show_one(device, json) : list_all(json);
+}

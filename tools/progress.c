@@ -1,0 +1,155 @@
+/* The live line and the table of a training. */
+#include "progress.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "terminal.h"
+
+#define DRAW_SECONDS 0.1
+#define BAR_MOST 30
+#define BAR_LEAST 8
+
+void progress_open(progress_view *view, FILE *stream, bool quiet) {
+    *view = (progress_view){.stream = stream, .quiet = quiet, .accuracy = NAN};
+    view->live = !quiet && terminal_is_live(stream);
+    view->utf8 = terminal_is_utf8();
+}
+
+void progress_clear(progress_view *view) {
+    if (view->drawn) {
+        fputs("\r\033[K", view->stream);
+        fflush(view->stream);
+        view->drawn = false;
+    }
+}
+
+/* A new epoch starts the measurement of the rate anew, so that validation does not count. */
+static void note_epoch(progress_view *view, const cg_progress *progress, double time) {
+    if (view->epoch != progress->epoch) {
+        view->epoch = progress->epoch;
+        view->begin = time;
+        view->begin_samples = progress->samples;
+        view->begin_step = progress->step;
+    }
+}
+
+/* Appends to text, which holds size bytes. */
+static void append(char *text, size_t size, const char *format, ...) CG_PRINTF(3, 4);
+
+static void append(char *text, size_t size, const char *format, ...) {
+    size_t used = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + used, size - used, format, arguments);
+    va_end(arguments);
+}
+
+static void append_left(char *text, size_t size, double seconds) {
+    long left = lround(seconds);
+    if (left >= 3600) {
+        append(text, size, "  %ld:%02ld:%02ld left", left / 3600, left / 60 % 60, left % 60);
+    } else {
+        append(text, size, "  %ld:%02ld left", left / 60, left % 60);
+    }
+}
+
+/* What stands right of the bar. */
+static void describe(const progress_view *view, const cg_progress *progress, double time, char *text, size_t size) {
+    if (isfinite(progress->loss)) {
+        append(text, size, "  loss %.4f", progress->loss);
+    }
+    if (isfinite(view->accuracy)) {
+        append(text, size, "  accuracy %.2f %%", 100 * view->accuracy);
+    }
+    double seconds = time - view->begin;
+    int64_t steps = progress->step - view->begin_step;
+    if (seconds > 0 && steps > 0) {
+        append(text, size, "  %.0f samples/s", (double)(progress->samples - view->begin_samples) / seconds);
+        append_left(text, size, (double)(progress->steps - progress->step) * seconds / (double)steps);
+    }
+}
+
+static void draw_bar(const progress_view *view, int width, double share) {
+    int full = (int)(share * width + 0.5);
+    for (int i = 0; i < width; i++) {
+        fputs(i < full ? (view->utf8 ? "█" : "#") : (view->utf8 ? "░" : "."), view->stream);
+    }
+}
+
+static void draw_line(progress_view *view, const cg_progress *progress, double time) {
+    char left[64] = "", right[160] = "";
+    if (progress->epochs > 0) {
+        append(left, sizeof left, "epoch %lld/%lld ", (long long)progress->epoch, (long long)progress->epochs);
+    } else {
+        append(left, sizeof left, "step %lld/%lld ", (long long)progress->step, (long long)progress->steps);
+    }
+    describe(view, progress, time, right, sizeof right);
+    double share = progress->epochs > 0 ? (double)progress->batch / (double)progress->batches
+                                        : (double)progress->step / (double)progress->steps;
+    int room = terminal_width(view->stream) - 1;
+    int bar = room - (int)strlen(left) - (int)strlen(right);
+    fputc('\r', view->stream);
+    fprintf(view->stream, "%.*s", room, left);
+    if (bar >= BAR_LEAST) {
+        draw_bar(view, bar < BAR_MOST ? bar : BAR_MOST, share);
+    }
+    int rest = room - (int)strlen(left);
+    fprintf(view->stream, "%.*s\033[K", rest > 0 ? rest : 0, right);
+    fflush(view->stream);
+    view->drawn = true;
+}
+
+void progress_batch(progress_view *view, const cg_progress *progress) {
+    if (!view->live) {
+        return;
+    }
+    double time = monotonic_seconds();
+    note_epoch(view, progress, time);
+    if (time - view->last_draw >= DRAW_SECONDS) {
+        draw_line(view, progress, time);
+        view->last_draw = time;
+    }
+}
+
+static void print_header(progress_view *view) {
+    if (!view->header) {
+        fprintf(view->stream, "%5s %12s %12s %12s %10s %10s\n", "epoch", "train loss", "valid loss", "accuracy",
+                "samples/s", "seconds");
+        view->header = true;
+    }
+}
+
+/* A loss, or "-" where there is none. */
+static void print_loss(FILE *stream, double loss) {
+    if (isfinite(loss)) {
+        fprintf(stream, " %12.4f", loss);
+    } else {
+        fprintf(stream, " %12s", "-");
+    }
+}
+
+static void print_accuracy(FILE *stream, double accuracy) {
+    if (isfinite(accuracy)) {
+        fprintf(stream, " %10.2f %%", 100 * accuracy);
+    } else {
+        fprintf(stream, " %12s", "-");
+    }
+}
+
+void progress_epoch(progress_view *view, const cg_progress *progress) {
+    view->accuracy = progress->valid_accuracy;
+    if (view->quiet) {
+        return;
+    }
+    progress_clear(view);
+    print_header(view);
+    fprintf(view->stream, "%5lld", (long long)progress->epoch);
+    print_loss(view->stream, progress->train_loss);
+    print_loss(view->stream, progress->valid_loss);
+    print_accuracy(view->stream, progress->valid_accuracy);
+    double rate = progress->train_seconds > 0 ? (double)progress->samples / progress->train_seconds : 0;
+    fprintf(view->stream, " %10.0f %10.3f\n", rate, progress->train_seconds);
+    fflush(view->stream);
+}

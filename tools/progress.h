@@ -1,0 +1,35 @@
+/*
+ * What a training shows. On a terminal one live line, drawn again a few times a second, and one table row for each
+ * epoch; elsewhere the rows alone.
+ */
+#ifndef CLGRAD_TOOLS_PROGRESS_H
+#define CLGRAD_TOOLS_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <clgrad/train.h>
+
+typedef struct progress_view {
+    FILE *stream;
+    bool quiet, live, utf8;
+    bool drawn, header; /* the live line stands there; the table's head was printed */
+    double last_draw;
+    int64_t epoch; /* of which `begin` and `begin_samples` are */
+    double begin;
+    int64_t begin_samples, begin_step;
+    double accuracy; /* of the last validation; NAN: none yet */
+} progress_view;
+
+void progress_open(progress_view *view, FILE *stream, bool quiet);
+
+/* After each batch. */
+void progress_batch(progress_view *view, const cg_progress *progress);
+
+/* After each epoch: its row. */
+void progress_epoch(progress_view *view, const cg_progress *progress);
+
+/* Removes the live line: before anything else is printed. */
+void progress_clear(progress_view *view);
+
+#endif

@@ -42,20 +42,6 @@ typedef struct {
     ulong to_batch;
 } packing;
 
-/* A's panels: TILE_ROWS rows side by side for each k, zeros below the last row. */
-__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_a(__global const float *a, __global float *to,
-                                                                    packing p, ulong each) {
-    ulong row = get_global_id(0) * TILE_ROWS, first = get_global_id(1) * each, end = min(first + each, p.k);
-    ulong rows = min((ulong)TILE_ROWS, p.rows - row);
-    a += p.at + get_global_id(2) * p.batch + row * p.outer;
-    to += get_global_id(2) * p.to_batch + row * p.k;
-    for (ulong k = first; k < end; k++) {
-        for (ulong r = 0; r < TILE_ROWS; r++) {
-            to[k * TILE_ROWS + r] = r < rows ? a[r * p.outer + k * p.step] : 0.0f;
-        }
-    }
-}
-
 /* B's panels: TILE_COLUMNS columns side by side for each k, zeros right of the last one. An item does one vector of a
  * panel's row. */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_b(__global const float *b, __global float *to,
@@ -113,6 +99,58 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_b_transposed(_
         }
     }
 }
+
+/* The first TILE_ROWS floats. */
+static inline void store_rows(vfloat value, __global float *to) {
+#if CG_WIDTH == 16
+    vstore8(value.lo, 0, to);
+    vstore4(value.hi.lo, 0, to + 8);
+#elif CG_WIDTH == 8
+    vstore4(value.lo, 0, to);
+    vstore2(value.hi.lo, 0, to + 4);
+#else
+    store_part(value, to, TILE_ROWS);
+#endif
+}
+
+/* A's panels: TILE_ROWS rows side by side for each k, zeros below the last row. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_a(__global const float *a, __global float *to,
+                                                                    packing p, ulong each) {
+    ulong row = get_global_id(0) * TILE_ROWS, first = get_global_id(1) * each, end = min(first + each, p.k);
+    ulong rows = min((ulong)TILE_ROWS, p.rows - row);
+    a += p.at + get_global_id(2) * p.batch + row * p.outer;
+    to += get_global_id(2) * p.to_batch + row * p.k;
+    for (ulong k = first; k < end; k++) {
+        for (ulong r = 0; r < TILE_ROWS; r++) {
+            to[k * TILE_ROWS + r] = r < rows ? a[r * p.outer + k * p.step] : 0.0f;
+        }
+    }
+}
+
+#if TILE_ROWS <= CG_WIDTH
+/* The same panels from an A that is not transposed: k is its fast axis. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_a_rows(__global const float *a, __global float *to,
+                                                                         packing p, ulong each) {
+    ulong row = get_global_id(0) * TILE_ROWS, first = get_global_id(1) * each, end = min(first + each, p.k);
+    ulong count = min((ulong)TILE_ROWS, p.rows - row);
+    a += p.at + get_global_id(2) * p.batch + row * p.outer;
+    to += get_global_id(2) * p.to_batch + row * p.k;
+    for (ulong k = first; k < end; k += CG_WIDTH) {
+        vfloat rows[CG_WIDTH];
+#pragma unroll
+        for (uint i = 0; i < CG_WIDTH; i++) {
+            rows[i] = i < count ? load_part(a + i * p.outer + k, end - k, 0.0f) : (vfloat)(0.0f);
+        }
+        transpose(rows);
+#pragma unroll
+        for (uint i = 0; i < CG_WIDTH; i++) {
+            if (k + i < end) {
+                store_rows(rows[i], to + (k + i) * TILE_ROWS);
+            }
+        }
+    }
+}
+#endif
 
 /* One row of a tile to C, columns [skip, count) of it. */
 static inline void store_row(vfloat *row, __global float *c, __global const float *bias, ulong skip, ulong count,

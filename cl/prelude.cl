@@ -36,15 +36,38 @@ typedef CG_JOIN(int, CG_WIDTH) vint;
 #define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
 #endif
 
-/* The first `count` floats of a vector (all when there are more), the rest `pad`. */
+/* The first `count` floats of a vector (all when there are more), the rest `pad`. A part is put together from halves,
+ * or on a GPU from elements at constant places, which stay in registers. */
 static inline vfloat load_part(__global const float *x, ulong count, float pad) {
     if (count >= CG_WIDTH) {
         return VLOAD(x);
     }
     float part[CG_WIDTH];
-    for (uint i = 0; i < CG_WIDTH; i++) {
+#if CG_WIDTH == 4
+    for (uint i = 0; i < 4; i++) {
         part[i] = i < count ? x[i] : pad;
     }
+#else
+    VSTORE((vfloat)(pad), part);
+    uint at = 0;
+#if CG_WIDTH == 16
+    if (count & 8) {
+        vstore8(vload8(0, x), 0, part);
+        at = 8;
+    }
+#endif
+    if (count & 4) {
+        vstore4(vload4(0, x + at), 0, part + at);
+        at += 4;
+    }
+    if (count & 2) {
+        vstore2(vload2(0, x + at), 0, part + at);
+        at += 2;
+    }
+    if (count & 1) {
+        part[at] = x[at];
+    }
+#endif
     return VLOAD(part);
 }
 
@@ -55,9 +78,32 @@ static inline void store_part(vfloat value, __global float *y, ulong count) {
     }
     float part[CG_WIDTH];
     VSTORE(value, part);
-    for (uint i = 0; i < count; i++) {
-        y[i] = part[i];
+#if CG_WIDTH == 4
+    for (uint i = 0; i < 4; i++) {
+        if (i < count) {
+            y[i] = part[i];
+        }
     }
+#else
+    uint at = 0;
+#if CG_WIDTH == 16
+    if (count & 8) {
+        vstore8(vload8(0, part), 0, y);
+        at = 8;
+    }
+#endif
+    if (count & 4) {
+        vstore4(vload4(0, part + at), 0, y + at);
+        at += 4;
+    }
+    if (count & 2) {
+        vstore2(vload2(0, part + at), 0, y + at);
+        at += 2;
+    }
+    if (count & 1) {
+        y[at] = part[at];
+    }
+#endif
 }
 
 /* The end of every output: overwrites, or adds to what is there. */

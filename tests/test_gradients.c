@@ -36,7 +36,6 @@ static void check_binary(const char *name, binary op) {
         {CG_SHAPE(2, 3, 4), CG_SHAPE(2, 1, 4)},
         {CG_SHAPE(2, 1, 3, 1, 2), CG_SHAPE(4, 1, 5, 1)},
         {CG_SHAPE(63, 65, 33), CG_SHAPE(65, 1)},
-        {CG_SHAPE(63, 65, 33), CG_SHAPE(63, 65, 33)},
     };
     gradcheck_case cases[COUNT(shapes)];
     for (size_t i = 0; i < COUNT(shapes); i++) {
@@ -262,7 +261,7 @@ static cg_tensor *build_reduction(cg_tape *tape, cg_tensor **inputs, const void 
 /* One axis, neighbours, axes apart, all; of sizes around the work-group. */
 static void check_reduction(const char *name, cg_tensor *(*op)(cg_tape *, cg_tensor *, uint32_t, bool)) {
     const uint32_t axes[] = {1, 2, 4, 3, 6, 5, 7, CG_ALL_AXES};
-    const cg_shape shapes[] = {CG_SHAPE(5, 7, 3), CG_SHAPE(2, 257, 3), CG_SHAPE(1, 3, 255), CG_SHAPE(63, 65, 33)};
+    const cg_shape shapes[] = {CG_SHAPE(5, 7, 3), CG_SHAPE(2, 257, 3), CG_SHAPE(1, 3, 255), CG_SHAPE(31, 33, 17)};
     for (size_t i = 0; i < COUNT(axes); i++) {
         reduce_options context = {op, axes[i], i % 2 == 0};
         gradcheck_case cases[COUNT(shapes)];

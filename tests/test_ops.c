@@ -26,7 +26,7 @@ static void close_device(void) {
     cg_device_close(device);
 }
 
-/* Tensors of one test, destroyed with it: M(shape..., {values}) reads as the matrix it is. */
+/* Tensors of one test, destroyed with it: V(1, 2) is [2], M(2, 3, ...) a matrix of those rows and columns. */
 static cg_tensor *made[16];
 static size_t n_made;
 
@@ -223,6 +223,13 @@ Test(ops, cross_entropy_of_known_values) {
         test_expect("mean", cg_cross_entropy(tape, logits, target, CG_REDUCE_MEAN), CG_SCALAR,
                     (double[]){(none[0] + none[1]) / 2}, 0, CLOSE);
     }
+}
+
+Test(ops, cross_entropy_far_from_zero_loses_no_digits) {
+    cg_tensor *logits = M(2, 3, 10000, 10001, 10002, -10000, -10001, -10002);
+    cg_tensor *target = keep(test_classes(device, CG_I64, CG_SHAPE(2), (int64_t[]){2, 1}));
+    test_expect("loss", cg_cross_entropy(tape, logits, target, CG_REDUCE_NONE), CG_SHAPE(2),
+                (double[]){0.4076059644443804, 1.4076059644443804}, 0, CLOSE);
 }
 
 Test(ops, cross_entropy_of_a_certain_and_of_a_hopeless_class) {

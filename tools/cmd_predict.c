@@ -13,6 +13,8 @@
 #include "saved_model.h"
 #include "terminal.h"
 
+#define MOST_BESIDE 16
+
 /* The rows that were asked for and what the model says of them. */
 typedef struct prediction {
     int64_t n, sample, classes;
@@ -112,47 +114,42 @@ static void print_table(const saved_model *saved, const prediction *p) {
     }
 }
 
-/* Rows begin..begin+count-1 beside each other. */
-static cg_status draw_group(const saved_model *saved, const prediction *p, int64_t begin, int count) {
+/* Rows begin..begin+count-1 beside each other; `pixels` has room for them. */
+static cg_status draw_group(const saved_model *saved, const prediction *p, int64_t begin, int count, float *pixels) {
     const cg_shape *sample = &cg_data_describe(saved->data)->sample;
-    int height = (int)sample->dim[sample->rank - 2], width = (int)sample->dim[sample->rank - 1];
-    float *pixels = calloc((size_t)(count * p->sample), sizeof(float));
-    const float **images = calloc((size_t)count, sizeof *images);
-    const char **captions = calloc((size_t)count, sizeof *captions);
-    char(*texts)[32] = calloc((size_t)count, sizeof *texts);
-    cg_status status = pixels && images && captions && texts ? CG_OK : cg_fail(CG_ERR_MEMORY, "out of memory");
-    for (int i = 0; i < count && status == CG_OK; i++) {
+    const float *images[MOST_BESIDE];
+    const char *captions[MOST_BESIDE];
+    char texts[MOST_BESIDE][32];
+    for (int i = 0; i < count; i++) {
         int64_t row = begin + i, best = best_class(p, row);
-        images[i] = pixels + i * p->sample;
-        captions[i] = texts[i];
         bool right = best == p->expected[row];
         snprintf(texts[i], sizeof texts[i], "%s%s%s", cg_data_class_name(saved->data, best), right ? "" : " not ",
                  right ? "" : cg_data_class_name(saved->data, p->expected[row]));
-        status = cg_data_pixels(saved->data, saved->split, p->rows[row], pixels + i * p->sample);
+        captions[i] = texts[i];
+        images[i] = pixels + i * p->sample;
+        CG_TRY(cg_data_pixels(saved->data, saved->split, p->rows[row], pixels + i * p->sample));
     }
-    if (status == CG_OK) {
-        draw_images(stdout, images, captions, count, height, width, terminal_is_utf8());
-    }
-    free(pixels);
-    free(images);
-    free(captions);
-    free(texts);
-    return status;
+    putchar('\n');
+    draw_images(stdout, images, captions, count, (int)sample->dim[sample->rank - 2], (int)sample->dim[sample->rank - 1],
+                terminal_is_utf8());
+    return CG_OK;
 }
 
-/* As many images in a row as the terminal is wide. Only the first channel is drawn. */
+/* As many images beside each other as the terminal is wide. Only the first channel is drawn. */
 static cg_status draw_rows(const saved_model *saved, const prediction *p) {
     const cg_shape *sample = &cg_data_describe(saved->data)->sample;
     if (sample->rank < 2) {
         return CG_OK;
     }
     int64_t fit = terminal_width(stdout) / (sample->dim[sample->rank - 1] + DRAW_GAP);
-    fit = fit < 1 ? 1 : fit;
-    for (int64_t begin = 0; begin < p->n; begin += fit) {
-        putchar('\n');
-        CG_TRY(draw_group(saved, p, begin, (int)(p->n - begin < fit ? p->n - begin : fit)));
+    fit = fit < 1 ? 1 : fit < MOST_BESIDE ? fit : MOST_BESIDE;
+    float *pixels = calloc((size_t)(fit * p->sample) + 1, sizeof *pixels);
+    cg_status status = pixels ? CG_OK : cg_fail(CG_ERR_MEMORY, "out of memory");
+    for (int64_t begin = 0; begin < p->n && status == CG_OK; begin += fit) {
+        status = draw_group(saved, p, begin, (int)(p->n - begin < fit ? p->n - begin : fit), pixels);
     }
-    return CG_OK;
+    free(pixels);
+    return status;
 }
 
 static cg_status show(const predict_options *options, const saved_model *saved, const prediction *p) {

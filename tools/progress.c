@@ -10,6 +10,7 @@
 #define DRAW_SECONDS 0.1
 #define BAR_MOST 30
 #define BAR_LEAST 8
+#define LINE_SIZE 256
 
 void progress_open(progress_view *view, FILE *stream, bool quiet) {
     *view = (progress_view){.stream = stream, .quiet = quiet, .accuracy = NAN};
@@ -35,39 +36,43 @@ static void note_epoch(progress_view *view, const cg_progress *progress, double 
     }
 }
 
-/* Appends to text, which holds size bytes. */
-static void append(char *text, size_t size, const char *format, ...) CG_PRINTF(3, 4);
+/* Appends to a line of at most `room` columns, or leaves the field out when it does not fit. */
+static void append(char *line, int room, const char *format, ...) CG_PRINTF(3, 4);
 
-static void append(char *text, size_t size, const char *format, ...) {
-    size_t used = strlen(text);
+static void append(char *line, int room, const char *format, ...) {
+    char field[64];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text + used, size - used, format, arguments);
+    int length = vsnprintf(field, sizeof field, format, arguments);
     va_end(arguments);
+    size_t used = strlen(line);
+    if (length > 0 && (size_t)length < sizeof field && (int)used + length <= room && used + sizeof field < LINE_SIZE) {
+        memcpy(line + used, field, (size_t)length + 1);
+    }
 }
 
-static void append_left(char *text, size_t size, double seconds) {
+static void append_left(char *line, int room, double seconds) {
     long left = lround(seconds);
     if (left >= 3600) {
-        append(text, size, "  %ld:%02ld:%02ld left", left / 3600, left / 60 % 60, left % 60);
+        append(line, room, "  %ld:%02ld:%02ld left", left / 3600, left / 60 % 60, left % 60);
     } else {
-        append(text, size, "  %ld:%02ld left", left / 60, left % 60);
+        append(line, room, "  %ld:%02ld left", left / 60, left % 60);
     }
 }
 
 /* What stands right of the bar. */
-static void describe(const progress_view *view, const cg_progress *progress, double time, char *text, size_t size) {
+static void describe(const progress_view *view, const cg_progress *progress, double time, char *line, int room) {
     if (isfinite(progress->loss)) {
-        append(text, size, "  loss %.4f", progress->loss);
+        append(line, room, "  loss %.4f", progress->loss);
     }
     if (isfinite(view->accuracy)) {
-        append(text, size, "  accuracy %.2f %%", 100 * view->accuracy);
+        append(line, room, "  accuracy %.2f %%", 100 * view->accuracy);
     }
     double seconds = time - view->begin;
     int64_t steps = progress->step - view->begin_step;
     if (seconds > 0 && steps > 0) {
-        append(text, size, "  %.0f samples/s", (double)(progress->samples - view->begin_samples) / seconds);
-        append_left(text, size, (double)(progress->steps - progress->step) * seconds / (double)steps);
+        append(line, room, "  %.0f samples/s", (double)(progress->samples - view->begin_samples) / seconds);
+        append_left(line, room, (double)(progress->steps - progress->step) * seconds / (double)steps);
     }
 }
 
@@ -79,24 +84,22 @@ static void draw_bar(const progress_view *view, int width, double share) {
 }
 
 static void draw_line(progress_view *view, const cg_progress *progress, double time) {
-    char left[64] = "", right[160] = "";
-    if (progress->epochs > 0) {
-        append(left, sizeof left, "epoch %lld/%lld ", (long long)progress->epoch, (long long)progress->epochs);
-    } else {
-        append(left, sizeof left, "step %lld/%lld ", (long long)progress->step, (long long)progress->steps);
-    }
-    describe(view, progress, time, right, sizeof right);
-    double share = progress->epochs > 0 ? (double)progress->batch / (double)progress->batches
-                                        : (double)progress->step / (double)progress->steps;
+    char left[LINE_SIZE] = "", right[LINE_SIZE] = "";
+    bool epochs = progress->epochs > 0;
     int room = terminal_width(view->stream) - 1;
-    int bar = room - (int)strlen(left) - (int)strlen(right);
-    fputc('\r', view->stream);
-    fprintf(view->stream, "%.*s", room, left);
+    append(left, room, "%s %lld/%lld ", epochs ? "epoch" : "step",
+           (long long)(epochs ? progress->epoch : progress->step),
+           (long long)(epochs ? progress->epochs : progress->steps));
+    room -= (int)strlen(left);
+    describe(view, progress, time, right, room);
+    double share =
+        epochs ? (double)progress->batch / (double)progress->batches : (double)progress->step / (double)progress->steps;
+    int bar = room - (int)strlen(right);
+    fprintf(view->stream, "\r%s", left);
     if (bar >= BAR_LEAST) {
         draw_bar(view, bar < BAR_MOST ? bar : BAR_MOST, share);
     }
-    int rest = room - (int)strlen(left);
-    fprintf(view->stream, "%.*s\033[K", rest > 0 ? rest : 0, right);
+    fprintf(view->stream, "%s\033[K", right);
     fflush(view->stream);
     view->drawn = true;
 }

@@ -133,7 +133,7 @@ static cg_status relative_difference(cg_tensor *a, cg_tensor *b, double *result)
     float difference = 0, size = 0;
     for (int64_t i = 0; i < count; i++) {
         float d = fabsf(values[i] - values[count + i]);
-        difference = d <= difference ? difference : d; /* a NaN stays */
+        difference = isnan(difference) || d <= difference ? difference : d; /* a NaN stays */
         size = fmaxf(size, fabsf(values[count + i]));
     }
     *result = (double)difference / (double)size;

@@ -117,7 +117,7 @@ cg_status cg_data_rows(const cg_data *data, cg_split split, const int64_t *rows,
     int64_t size = data->info.channels * data->area;
     const cg_samples *samples = samples_of(data, split);
     for (int64_t i = 0; i < n; i++) {
-        int64_t row;
+        int64_t row = 0;
         CG_TRY(find_row(data, split, rows[i], &row));
         if (x != NULL) {
             copy_pixels(data, samples->pixels + row * size, x + i * size);
@@ -130,7 +130,7 @@ cg_status cg_data_rows(const cg_data *data, cg_split split, const int64_t *rows,
 }
 
 cg_status cg_data_pixels(const cg_data *data, cg_split split, int64_t row, float *pixels) {
-    int64_t found;
+    int64_t found = 0;
     CG_TRY(find_row(data, split, row, &found));
     int64_t size = data->info.channels * data->area;
     const uint8_t *pixel = samples_of(data, split)->pixels + found * size;

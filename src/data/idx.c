@@ -70,7 +70,7 @@ static cg_status read_words(const idx_file *file, uint32_t *words, int count) {
 }
 
 static cg_status read_dimensions(idx_file *file) {
-    uint32_t words[4];
+    uint32_t words[4] = {0};
     CG_TRY(read_words(file, words, file->rank));
     file->size = 1;
     for (int i = 0; i < file->rank; i++) {
@@ -89,7 +89,7 @@ static cg_status read_dimensions(idx_file *file) {
 
 /* Images have three dimensions, or four with channels; classes have one. */
 static cg_status read_header(idx_file *file, bool images) {
-    uint32_t magic;
+    uint32_t magic = 0;
     CG_TRY(read_words(file, &magic, 1));
     bool right = images ? magic == MAGIC_BYTES + 3 || magic == MAGIC_BYTES + 4 : magic == MAGIC_BYTES + 1;
     if (!right) {

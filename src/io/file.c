@@ -20,11 +20,13 @@
 #define TEMPORARY_NAMES 1000
 
 static cg_status read_failed(const char *path, const char *reason) {
-    return cg_fail(CG_ERR_FILE, "cannot read %s: %s", path, reason);
+    cg_fail(CG_ERR_FILE, "cannot read %s: %s", path, reason);
+    return CG_ERR_FILE;
 }
 
 static cg_status write_failed(const char *path, const char *reason) {
-    return cg_fail(CG_ERR_FILE, "cannot write %s: %s", path, reason);
+    cg_fail(CG_ERR_FILE, "cannot write %s: %s", path, reason);
+    return CG_ERR_FILE;
 }
 
 static cg_status regular_size(const char *path, int descriptor, size_t limit, size_t *size) {

@@ -47,7 +47,7 @@ static cg_status append_tensor(cg_text *header, const cg_stored *tensor, size_t 
     return CG_OK;
 }
 
-static cg_status build_header(cg_text *header, const cg_stored *const *order, size_t count, const cg_stored_text *texts,
+static cg_status build_header(cg_text *header, const cg_stored *sorted, size_t count, const cg_stored_text *texts,
                               size_t text_count) {
     cg_text_append(header, "{");
     if (text_count > 0) {
@@ -56,8 +56,8 @@ static cg_status build_header(cg_text *header, const cg_stored *const *order, si
     size_t begin = 0;
     for (size_t i = 0; i < count; i++) {
         cg_text_append(header, i > 0 || text_count > 0 ? "," : "");
-        CG_TRY(append_tensor(header, order[i], begin));
-        begin += order[i]->bytes;
+        CG_TRY(append_tensor(header, &sorted[i], begin));
+        begin += sorted[i].bytes;
     }
     cg_text_append(header, "}");
     while (header->length % 8 != 0 && !header->failed) {
@@ -73,26 +73,12 @@ static cg_status build_header(cg_text *header, const cg_stored *const *order, si
 
 /* Large elements first, so that every tensor is aligned; then by name. */
 static int by_size_and_name(const void *a, const void *b) {
-    const cg_stored *first = *(const cg_stored *const *)a, *second = *(const cg_stored *const *)b;
+    const cg_stored *first = a, *second = b;
     size_t x = cg_stored_dtype_size(first->dtype), y = cg_stored_dtype_size(second->dtype);
     return x != y ? (x < y ? 1 : -1) : strcmp(first->name, second->name);
 }
 
-static cg_status sort_tensors(const cg_stored *tensors, size_t count, const cg_stored ***order) {
-    const cg_stored **sorted = cg_alloc(count * sizeof *sorted);
-    if (sorted == NULL) {
-        return CG_ERR_MEMORY;
-    }
-    for (size_t i = 0; i < count; i++) {
-        sorted[i] = &tensors[i];
-    }
-    qsort(sorted, count, sizeof *sorted, by_size_and_name);
-    *order = sorted;
-    return CG_OK;
-}
-
-static cg_status append_all(cg_file_writer *writer, const cg_text *header, const cg_stored *const *order,
-                            size_t count) {
+static cg_status append_all(cg_file_writer *writer, const cg_text *header, const cg_stored *sorted, size_t count) {
     unsigned char length[8];
     for (int i = 0; i < 8; i++) {
         length[i] = (unsigned char)((uint64_t)header->length >> (8 * i));
@@ -100,15 +86,15 @@ static cg_status append_all(cg_file_writer *writer, const cg_text *header, const
     CG_TRY(cg_file_append(writer, length, sizeof length));
     CG_TRY(cg_file_append(writer, header->bytes, header->length));
     for (size_t i = 0; i < count; i++) {
-        CG_TRY(cg_file_append(writer, order[i]->data, order[i]->bytes));
+        CG_TRY(cg_file_append(writer, sorted[i].data, sorted[i].bytes));
     }
     return CG_OK;
 }
 
-static cg_status write_file(const char *path, const cg_text *header, const cg_stored *const *order, size_t count) {
+static cg_status write_file(const char *path, const cg_text *header, const cg_stored *sorted, size_t count) {
     cg_file_writer writer;
     CG_TRY(cg_file_begin(path, &writer));
-    cg_status status = append_all(&writer, header, order, count);
+    cg_status status = append_all(&writer, header, sorted, count);
     if (status != CG_OK) {
         cg_file_abandon(&writer);
         return status;
@@ -118,14 +104,20 @@ static cg_status write_file(const char *path, const cg_text *header, const cg_st
 
 cg_status cg_safetensors_write(const char *path, const cg_stored *tensors, size_t count, const cg_stored_text *texts,
                                size_t text_count) {
-    const cg_stored **order = NULL;
-    CG_TRY(sort_tensors(tensors, count, &order));
+    cg_stored *sorted = cg_alloc(count * sizeof *sorted);
+    if (sorted == NULL) {
+        return CG_ERR_MEMORY;
+    }
+    if (count > 0) {
+        memcpy(sorted, tensors, count * sizeof *sorted);
+        qsort(sorted, count, sizeof *sorted, by_size_and_name);
+    }
     cg_text header = {0};
-    cg_status status = build_header(&header, order, count, texts, text_count);
+    cg_status status = build_header(&header, sorted, count, texts, text_count);
     if (status == CG_OK) {
-        status = write_file(path, &header, order, count);
+        status = write_file(path, &header, sorted, count);
     }
     cg_text_free(&header);
-    cg_free(order);
+    cg_free(sorted);
     return status;
 }

@@ -57,7 +57,7 @@ static bool load_integer(cg_stored_dtype dtype, const unsigned char *at, int64_t
         *value = (int16_t)load_16(at);
         return true;
     case CG_STORED_I8:
-        *value = (signed char)*at;
+        *value = (int64_t)(*at ^ 0x80) - 0x80; /* the sign bit, carried on */
         return true;
     case CG_STORED_U8:
     case CG_STORED_BOOL:

@@ -190,9 +190,8 @@ static void unknown_argument(const cg_arguments *arguments, const char *key) {
 static void too_many(const cg_arguments *arguments) {
     cg_text known = {0};
     list_arguments(arguments, &known);
-    cg_status status =
-        cg_fail(CG_ERR_ARGUMENT, "%.64s is given %u argument%s; it takes %s", arguments->call->text,
-                (unsigned)arguments->call->count, arguments->call->count == 1 ? "" : "s", cg_text_get(&known));
+    cg_fail(CG_ERR_ARGUMENT, "%.64s is given %u argument%s; it takes %s", arguments->call->text,
+            (unsigned)arguments->call->count, arguments->call->count == 1 ? "" : "s", cg_text_get(&known));
     cg_text_free(&known);
 }
 

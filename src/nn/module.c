@@ -8,15 +8,9 @@
 
 /* "path.name", or the one of them that is not empty; the caller frees it. NULL when memory is out. */
 static char *join(const char *path, const char *name) {
-    size_t before = strlen(path), after = strlen(name);
-    bool dot = before > 0 && after > 0;
-    char *joined = cg_alloc(before + dot + after + 1);
-    if (joined != NULL) {
-        memcpy(joined, path, before);
-        memcpy(joined + before, ".", dot);
-        memcpy(joined + before + dot, name, after + 1);
-    }
-    return joined;
+    cg_text joined = {0};
+    cg_text_append(&joined, "%s%s%s", path, *path != '\0' && *name != '\0' ? "." : "", name);
+    return joined.bytes;
 }
 
 static cg_status replace(char **text, char *by) {

@@ -59,7 +59,8 @@ char *cg_number_print(double value, char text[CG_NUMBER_SIZE]) {
         }
     }
     if (strpbrk(text, ".e") == NULL) {
-        strcat(text, ".0");
+        size_t length = strlen(text);
+        snprintf(text + length, CG_NUMBER_SIZE - length, ".0");
     }
     return text;
 }

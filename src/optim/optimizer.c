@@ -141,7 +141,7 @@ cg_status cg_optimizer_create(const char *text, cg_tensor *const *parameters, co
     cg_syntax syntax;
     CG_TRY(cg_syntax_parse(text, &syntax));
     cg_status status = begin(&syntax, &made);
-    if (status == CG_OK) {
+    if (made != NULL) {
         status = build(made, cg_expression_first(syntax.nodes), parameters, names, count);
     }
     cg_syntax_free(&syntax);

@@ -73,6 +73,14 @@ static cg_status read_expected(cg_evaluator *e) {
 }
 
 static cg_status build(cg_evaluator *e) {
+    if (e->batch < 1) {
+        return cg_fail(CG_ERR_ARGUMENT, "a batch of %lld: at least 1 is needed", (long long)e->batch);
+    }
+    CG_TRY(cg_model_device(e->model, &e->device));
+    CG_TRY(cg_model_fits(e->model, e->data, e->batch));
+    if (e->n == 0) {
+        return CG_OK;
+    }
     e->tape = cg_tape_create(e->device);
     if (!e->tape) {
         return CG_ERR_MEMORY;
@@ -95,22 +103,13 @@ static cg_status build(cg_evaluator *e) {
 cg_status cg_evaluator_create(cg_module *model, cg_module *loss, const cg_data *data, cg_split split, int64_t batch,
                               cg_evaluator **evaluator) {
     *evaluator = NULL;
-    if (batch < 1) {
-        return cg_fail(CG_ERR_ARGUMENT, "a batch of %lld: at least 1 is needed", (long long)batch);
-    }
     cg_evaluator *e = cg_alloc_zero(1, sizeof *e);
     if (!e) {
         return CG_ERR_MEMORY;
     }
     *e = (cg_evaluator){.model = model, .loss = loss, .data = data, .split = split, .batch = batch};
     e->n = cg_data_describe(data)->rows[split];
-    cg_status status = cg_model_device(model, &e->device);
-    if (status == CG_OK) {
-        status = cg_model_fits(model, data, batch);
-    }
-    if (status == CG_OK && e->n > 0) {
-        status = build(e);
-    }
+    cg_status status = build(e);
     if (status != CG_OK) {
         cg_evaluator_destroy(e);
         return status;

@@ -300,7 +300,7 @@ static cg_status run_epochs(cg_trainer *t) {
     }
     if (t->stop && !finished(t)) {
         return cg_fail(CG_ERR_INTERRUPTED, "interrupted in epoch %lld after %lld of %lld steps",
-                       (long long)(t->epoch + 1), (long long)t->position, (long long)t->batches);
+                       (long long)t->epoch + 1, (long long)t->position, (long long)t->batches);
     }
     return CG_OK;
 }

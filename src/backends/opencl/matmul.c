@@ -70,7 +70,7 @@ static void plan_tiles(product *p) {
     unsigned vectors = p->n <= width ? 1 : 2;
     p->tile_rows = width == 16 ? 12 : 6;
     p->tile_columns = vectors * width;
-    p->packs_a = p->m < p->tile_rows || (p->attrs->transpose_a && p->n > 4 * p->tile_columns);
+    p->packs_a = p->m < p->tile_rows || p->n > 4 * p->tile_columns;
     p->packs_b = p->attrs->transpose_b || p->n < p->tile_columns || p->m > 4 * p->tile_rows;
     snprintf(p->defines, sizeof p->defines, "-DCG_VECTORS=%u -DCG_APART=%d", vectors,
              !p->packs_a && !p->attrs->transpose_a);
@@ -116,7 +116,8 @@ static cg_status source_a(const product *p, const slice *part, cl_mem *memory, s
         return CG_OK;
     }
     CG_TRY(ocl_scratch_get(p->device, OCL_SCRATCH_A, matrices * how.to_batch * sizeof(cl_float), memory));
-    return pack(p, "pack_a", p->a, *memory, &how, panels_a(p), matrices);
+    return pack(p, attrs->transpose_a || p->device->width < p->tile_rows ? "pack_a" : "pack_a_rows", p->a, *memory,
+                &how, panels_a(p), matrices);
 }
 
 static cg_status source_b(const product *p, const slice *part, cl_mem *memory, source *from) {

@@ -100,19 +100,6 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_b_transposed(_
     }
 }
 
-/* The first TILE_ROWS floats. */
-static inline void store_rows(vfloat value, __global float *to) {
-#if CG_WIDTH == 16
-    vstore8(value.lo, 0, to);
-    vstore4(value.hi.lo, 0, to + 8);
-#elif CG_WIDTH == 8
-    vstore4(value.lo, 0, to);
-    vstore2(value.hi.lo, 0, to + 4);
-#else
-    store_part(value, to, TILE_ROWS);
-#endif
-}
-
 /* A's panels: TILE_ROWS rows side by side for each k, zeros below the last row. */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_a(__global const float *a, __global float *to,
                                                                     packing p, ulong each) {
@@ -127,7 +114,18 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_a(__global con
     }
 }
 
-#if TILE_ROWS <= CG_WIDTH
+#if CG_WIDTH > TILE_ROWS
+/* The first TILE_ROWS floats: 12 of 16, 6 of 8. */
+static inline void store_rows(vfloat value, __global float *to) {
+#if CG_WIDTH == 16
+    vstore8(value.lo, 0, to);
+    vstore4(value.hi.lo, 0, to + 8);
+#else
+    vstore4(value.lo, 0, to);
+    vstore2(value.hi.lo, 0, to + 4);
+#endif
+}
+
 /* The same panels from an A that is not transposed: k is its fast axis. */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_a_rows(__global const float *a, __global float *to,
                                                                          packing p, ulong each) {

@@ -351,6 +351,7 @@ Test(optimizers, errors_name_what_is_wrong) {
         {"Adam(betas=0.9)", CG_ERR_ARGUMENT, "Adam: betas is 0.9, expected (float, float)"},
         {"Adam(eps=-1e-8)", CG_ERR_ARGUMENT, "Adam: eps is -1e-08"},
         {"AdamW(weight_decay=-1)", CG_ERR_ARGUMENT, "AdamW: weight_decay is -1"},
+        {"Adam(amsgrad=True)", CG_ERR_NAME, "Adam: amsgrad=True is not there yet, only False"},
         {"Adam(momentum=0.9)", CG_ERR_ARGUMENT, "Adam has no argument momentum; it takes lr=0.001"},
     };
     cg_device *device = test_device_open();

@@ -2,6 +2,11 @@
  * Checkpoints: safetensors files with PyTorch's state-dict names, metadata beside. Any device loads them. Written to a
  * temporary file, flushed and renamed: the old file is whole until the new one is. No time, path or version is stored:
  * the same training gives the same bytes.
+ *
+ * The optimizer's state is stored under the names of cg_optimizer_state with "__training__." in front. In PyTorch:
+ *     state = {k: v for k, v in load_file(path).items() if not k.startswith("__training__.")}
+ *     model.load_state_dict(state)
+ * A file saved without an optimizer is loaded as it is.
  */
 #ifndef CLGRAD_CHECKPOINT_H
 #define CLGRAD_CHECKPOINT_H
@@ -53,7 +58,8 @@ typedef enum cg_load_flags {
 
 /* Loads a state dict into a resolved module: every parameter must be there (buffers may lack), no unknown name, shapes
  * equal, dtypes f32, f64, f16 or bf16, all values numbers. Nothing is changed when it fails. optimizer NULL: weights
- * only. */
+ * only. Errors: CG_ERR_FILE, CG_ERR_FORMAT (a damaged file, names that are missing or unexpected, a value that is not a
+ * number), CG_ERR_SHAPE and CG_ERR_DTYPE (a tensor that does not fit). */
 CG_API cg_status cg_checkpoint_load(const char *path, cg_module *module, cg_optimizer *optimizer,
                                     unsigned flags) CG_MUST_USE;
 

@@ -10,11 +10,13 @@
 #include <clgrad/ops.h>
 #include <clgrad/optim.h>
 #include <clgrad/random.h>
+#include <clgrad/schedule.h>
 #include <clgrad/status.h>
 #include <clgrad/tape.h>
 #include <clgrad/tensor.h>
 #include <clgrad/train.h>
 #include <clgrad/types.h>
+#include <clgrad/verify.h>
 
 #define CG_VERSION "0.1.0"
 

@@ -46,7 +46,7 @@ cg_tensor *cg_tape_view(cg_tape *tape, cg_tensor *base, const cg_shape *shape, c
 cg_tensor *cg_tape_alias(cg_tape *tape, cg_tensor *base, const cg_shape *shape);
 
 /* Records an op. attrs may be NULL for cg_no_attrs. An output requires a gradient when `backward` is given, the tape
- * trains and an input does. Does nothing on a failed tape. */
+ * records them and an input does. Does nothing on a failed tape. */
 void cg_record(cg_tape *tape, uint32_t number, const void *attrs, cg_tensor *const *inputs, uint32_t n_inputs,
                cg_tensor *const *outputs, uint32_t n_outputs, cg_backward_fn backward);
 
@@ -64,10 +64,17 @@ void cg_grad_emit(cg_tape *tape, cg_tensor *target, const cg_shape *shape, uint3
 /* Adds a tensor that exists to the gradient of `target` (same number of elements). */
 void cg_grad_add(cg_tape *tape, cg_tensor *target, cg_tensor *contribution);
 
+/* Whether gradients are recorded. cg_tape_set_mode makes it so for training alone; gradients of a module in eval mode
+ * are to be had all the same. */
+void cg_tape_set_grad(cg_tape *tape, bool enabled);
+
 /* Elements from the tensor's first to the end of its memory. */
 size_t cg_record_room(const cg_tensor *tensor);
 
 /* Whether a gradient was recorded for this leaf since the last zero_grad. */
 bool cg_tensor_has_grad(const cg_tensor *tensor);
+
+/* Gives a tensor of the program's a gradient, as a backward would leave it; `count` values, one an element. */
+cg_status cg_tensor_set_grad(cg_tensor *tensor, const float *values, int64_t count) CG_MUST_USE;
 
 #endif

@@ -16,7 +16,7 @@ cg_tape *cg_tape_create(cg_device *device) {
     }
     const char *eager = getenv("CLGRAD_EAGER");
     tape->device = device;
-    tape->mode = CG_TRAIN;
+    cg_tape_set_mode(tape, CG_TRAIN);
     tape->eager = eager != NULL && strcmp(eager, "1") == 0;
     tape->poison = (cg_tensor){.tape = tape, .dtype = CG_F32};
     return tape;
@@ -35,6 +35,11 @@ void cg_tape_destroy(cg_tape *tape) {
 
 void cg_tape_set_mode(cg_tape *tape, cg_mode mode) {
     tape->mode = mode;
+    tape->grad = mode == CG_TRAIN;
+}
+
+void cg_tape_set_grad(cg_tape *tape, bool enabled) {
+    tape->grad = enabled;
 }
 
 cg_mode cg_tape_mode(const cg_tape *tape) {
@@ -150,6 +155,16 @@ cg_tensor *cg_tape_alias(cg_tape *tape, cg_tensor *base, const cg_shape *shape) 
     return add_tensor(tape, base->storage, base->dtype, shape, base->offset);
 }
 
+/* The list holds these tensors now: none may go before it has run. */
+static void hold(cg_tape *tape, cg_tensor *const *tensors, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (tensors[i] != NULL) {
+            tensors[i]->storage->tape = tape;
+            tensors[i]->storage->last_use = tape->n_nodes - 1;
+        }
+    }
+}
+
 static cg_node *add_node(cg_tape *tape) {
     cg_node *node = cg_arena_alloc(&tape->arena, sizeof *node);
     if (node == NULL || !CG_GROW(tape->nodes, tape->n_nodes, tape->nodes_capacity)) {
@@ -165,7 +180,7 @@ static bool any_requires_grad(const cg_tape *tape, cg_tensor *const *inputs, uin
     for (uint32_t i = 0; i < count; i++) {
         any = any || (inputs[i] != NULL && inputs[i]->requires_grad);
     }
-    return any && tape->mode == CG_TRAIN;
+    return any && tape->grad;
 }
 
 cg_tensor *cg_tape_view(cg_tape *tape, cg_tensor *base, const cg_shape *shape, cg_backward_fn backward) {
@@ -177,6 +192,7 @@ cg_tensor *cg_tape_view(cg_tape *tape, cg_tensor *base, const cg_shape *shape, c
     view->requires_grad = any_requires_grad(tape, &base, 1);
     *node = (cg_node){.n_inputs = 1, .n_outputs = 1, .inputs = {base}, .outputs = {view}};
     node->backward = view->requires_grad ? backward : NULL;
+    hold(tape, &base, 1);
     return view;
 }
 
@@ -191,15 +207,6 @@ static const void *copy_attrs(cg_tape *tape, const cg_op_kind *kind, const void 
     }
     memcpy(copy, &kind->attrs_size, sizeof kind->attrs_size); /* every attribute struct begins with its size */
     return copy;
-}
-
-static void use(cg_tape *tape, cg_tensor *const *tensors, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        if (tensors[i] != NULL) {
-            tensors[i]->storage->tape = tape;
-            tensors[i]->storage->last_use = tape->n_nodes - 1;
-        }
-    }
 }
 
 static bool writes_nothing(cg_tensor *const *outputs, uint32_t count) {
@@ -230,12 +237,9 @@ void cg_record(cg_tape *tape, uint32_t number, const void *attrs, cg_tensor *con
             outputs[i]->requires_grad = true;
         }
     }
-    if (writes_nothing(outputs, n_outputs)) {
-        node->idle = true;
-        return;
-    }
-    use(tape, inputs, n_inputs);
-    use(tape, outputs, n_outputs);
+    hold(tape, inputs, n_inputs);
+    hold(tape, outputs, n_outputs);
+    node->idle = writes_nothing(outputs, n_outputs);
     if (number == CG_OP_MATMUL) {
         const cg_matmul_attrs *m = copy;
         tape->flops += 2.0 * (double)m->batch * (double)m->m * (double)m->n * (double)m->k;
@@ -316,10 +320,8 @@ static cg_status run_pending(cg_tape *tape, bool keep) {
     size_t first = tape->n_run;
     for (size_t i = first; i < tape->n_nodes && tape->status == CG_OK; i++) {
         const cg_node *node = tape->nodes[i];
-        if (node->kind == NULL || node->idle) {
-            continue;
-        }
-        cg_status status = run_node(tape, node);
+        bool runs = node->kind != NULL && !node->idle;
+        cg_status status = runs ? run_node(tape, node) : CG_OK;
         if (status != CG_OK) {
             cg_tape_fail_status(tape, status);
         } else if (!keep) {

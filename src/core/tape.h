@@ -9,6 +9,7 @@
 struct cg_tape {
     cg_device *device;
     cg_mode mode;
+    bool grad; /* ops are recorded with their gradients */
     bool eager;
     cg_arena arena;
     cg_node **nodes; /* in the order of recording */

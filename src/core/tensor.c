@@ -169,6 +169,15 @@ bool cg_tensor_has_grad(const cg_tensor *tensor) {
     return tensor->has_grad;
 }
 
+cg_status cg_tensor_set_grad(cg_tensor *tensor, const float *values, int64_t count) {
+    if (tensor->grad == NULL) {
+        CG_TRY(cg_tensor_create(cg_tensor_device(tensor), tensor->dtype, &tensor->shape, &tensor->grad));
+    }
+    CG_TRY(cg_tensor_write_f32(tensor->grad, values, count));
+    tensor->has_grad = true;
+    return CG_OK;
+}
+
 cg_status cg_tensor_check(const cg_tensor *tensor) {
     if (tensor->storage != NULL) {
         return CG_OK;

@@ -1,4 +1,5 @@
-/* Activations: ReLU, and the shifted, leaky, clamped one of fast.ai's course. */
+/* Activations: ReLU, the shifted, leaky, clamped one of fast.ai's course, and LogSoftmax. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -60,3 +61,32 @@ cg_status cg_module_general_relu(cg_device *device, double leak, double sub, dou
              cg_number_print(sub, sub_text), isinf(maxv) && maxv > 0 ? "None" : cg_number_print(maxv, maxv_text));
     return cg_module_parse(device, text, module);
 }
+
+static cg_status log_softmax_create(cg_module *module, const cg_arguments *arguments) {
+    int *dim = module->state;
+    int64_t given = cg_argument_int(arguments, "dim");
+    if (given < -CG_MAX_RANK || given >= CG_MAX_RANK) {
+        return cg_fail(CG_ERR_ARGUMENT, "LogSoftmax: dim %" PRId64 " must be in %d..%d", given, -CG_MAX_RANK,
+                       CG_MAX_RANK - 1);
+    }
+    *dim = (int)given;
+    return CG_OK;
+}
+
+static cg_status log_softmax_forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
+    const int *dim = module->state;
+    outputs[0] = cg_log_softmax(tape, inputs[0], *dim);
+    return CG_OK;
+}
+
+/* PyTorch guesses an axis when dim is left out, and warns that it will not for long: here it must be given. */
+const cg_module_class cg_log_softmax_class = {
+    .name = "LogSoftmax",
+    .signature = "dim: int",
+    .inputs = "input",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .state_size = sizeof(int),
+    .create = log_softmax_create,
+    .forward = log_softmax_forward,
+};

@@ -105,10 +105,22 @@ static bool tuple_fits(cg_span kinds, const cg_expression *value) {
     return count == value->count;
 }
 
+static bool list_fits(cg_span kinds, const cg_expression *value) {
+    bool all = value->kind == CG_EXPRESSION_TUPLE || value->kind == CG_EXPRESSION_LIST;
+    const cg_expression *item = cg_expression_first(value);
+    for (uint32_t i = 0; all && i < value->count; i++) {
+        all = fits((cg_span){kinds.at + 1, kinds.length - 2}, item);
+        item = cg_expression_next(item);
+    }
+    return all;
+}
+
 static bool kind_fits(cg_span kind, const cg_expression *value) {
     switch (*kind.at) {
     case '(':
         return tuple_fits(kind, value);
+    case '[':
+        return list_fits(kind, value);
     case '\'':
         return value->kind == CG_EXPRESSION_STRING && span_is((cg_span){kind.at + 1, kind.length - 2}, value->text);
     default:
@@ -147,6 +159,11 @@ static void describe_kind(cg_span kind, cg_text *text) {
     cg_text_append_bytes(text, kind.at, kind.length);
 }
 
+/* What PyTorch takes and this library does not yet. */
+static bool is_later(const cg_argument *item) {
+    return span_is(item->kinds, "later");
+}
+
 static cg_status wrong_kind(const cg_arguments *arguments, const cg_argument *item, const cg_expression *value) {
     enum { SHOWN = 60 };
     cg_text given = {0}, expected = {0};
@@ -164,12 +181,34 @@ static cg_status wrong_kind(const cg_arguments *arguments, const cg_argument *it
     return status;
 }
 
+static cg_status not_yet(const cg_arguments *arguments, const cg_argument *item, const cg_expression *value) {
+    cg_text given = {0}, only = {0};
+    cg_expression_print(value, &given);
+    cg_expression_print(item->fallback, &only);
+    cg_status status = cg_fail(CG_ERR_NAME, "%.64s: %.*s=%.60s is not there yet, only %s", arguments->call->text,
+                               (int)item->name.length, item->name.at, cg_text_get(&given), cg_text_get(&only));
+    cg_text_free(&given);
+    cg_text_free(&only);
+    return status;
+}
+
+static cg_status check_value(const cg_arguments *arguments, const cg_argument *item, const cg_expression *value) {
+    if (is_later(item)) {
+        return cg_expression_equal(value, item->fallback) ? CG_OK : not_yet(arguments, item, value);
+    }
+    return fits(item->kinds, value) ? CG_OK : wrong_kind(arguments, item, value);
+}
+
 /* Appends "in_features, out_features, bias=True", or "no arguments". */
 static void list_arguments(const cg_arguments *arguments, cg_text *text) {
+    size_t start = text->length;
     for (size_t i = 0; i < arguments->count; i++) {
         const cg_argument *item = &arguments->items[i];
-        cg_text_append(text, "%s%s%.*s", i > 0 ? ", " : "", arguments->variadic ? "*" : "", (int)item->name.length,
-                       item->name.at);
+        if (is_later(item)) {
+            continue;
+        }
+        cg_text_append(text, "%s%s%.*s", text->length > start ? ", " : "", arguments->variadic ? "*" : "",
+                       (int)item->name.length, item->name.at);
         if (item->fallback != NULL) {
             cg_text_append(text, "=");
             cg_expression_print(item->fallback, text);
@@ -254,9 +293,7 @@ static cg_status bind_values(cg_arguments *arguments) {
             return cg_fail(CG_ERR_ARGUMENT, "%.64s: %.*s is given twice", arguments->call->text, (int)item->name.length,
                            item->name.at);
         }
-        if (!fits(item->kinds, value)) {
-            return wrong_kind(arguments, item, value);
-        }
+        CG_TRY(check_value(arguments, item, value));
         given[row] = true;
         item->value = value;
         value = cg_expression_next(value);
@@ -339,9 +376,13 @@ void cg_arguments_print(const cg_arguments *arguments, cg_text *text) {
 }
 
 void cg_arguments_print_all(const cg_arguments *arguments, size_t first, cg_text *text) {
+    size_t start = text->length;
     for (size_t i = first; i < arguments->count; i++) {
         const cg_argument *item = &arguments->items[i];
-        cg_text_append(text, "%s%.*s=", i > first ? ", " : "", (int)item->name.length, item->name.at);
+        if (is_later(item)) {
+            continue;
+        }
+        cg_text_append(text, "%s%.*s=", text->length > start ? ", " : "", (int)item->name.length, item->name.at);
         cg_expression_print(item->value, text);
     }
 }

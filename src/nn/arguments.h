@@ -6,8 +6,9 @@
  *   "betas: (float, float) = (0.9, 0.999), padding: int | (int, int) | 'same' = 0"
  *
  * Kinds are int, positive (an int of at least 1), float (an int will do), bool, str, None, module (a call), a string
- * in quotes (itself), and tuples of kinds; `|` stands between those that are possible. What was checked here is not
- * checked again: the accessors cannot fail.
+ * in quotes (itself), tuples of kinds, and [kind], any number of them; `|` stands between those that are possible. An
+ * argument of the kind `later` is PyTorch's and takes its default alone as yet: another value is CG_ERR_NAME. What was
+ * checked here is not checked again: the accessors cannot fail.
  */
 #ifndef CLGRAD_ARGUMENTS_H
 #define CLGRAD_ARGUMENTS_H
@@ -36,7 +37,7 @@ typedef struct cg_arguments {
     cg_syntax defaults; /* what the fallbacks point into */
 } cg_arguments;
 
-/* CG_ERR_ARGUMENT names the call, the argument, what was given and what was expected. `call` must stay. */
+/* CG_ERR_ARGUMENT (CG_ERR_NAME for what is `later`) names the call, the argument, what was given and what was expected. `call` must stay. */
 cg_status cg_arguments_bind(const cg_expression *call, const char *signature, cg_arguments *arguments) CG_MUST_USE;
 void cg_arguments_free(cg_arguments *arguments);
 

@@ -91,7 +91,7 @@ static void close_node(parser *p, size_t index, uint32_t count) {
 
 /* What to drop from the front of a name: "nn." of "nn.Linear", 0 of "Linear". */
 static size_t prefix_length(const char *name, size_t length) {
-    static const char *const dropped[] = {"torch.nn.", "torch.optim.", "nn.", "optim."};
+    static const char *const dropped[] = {"torch.nn.", "torch.optim.", "nn.", "optim.", "lr_scheduler."};
     for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++) {
         size_t prefix = strlen(dropped[i]);
         if (length > prefix && strncmp(name, dropped[i], prefix) == 0 && starts_name(name[prefix])) {

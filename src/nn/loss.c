@@ -57,7 +57,8 @@ static cg_status cross_entropy_forward(cg_module *module, cg_tape *tape, cg_tens
 
 const cg_module_class cg_cross_entropy_loss_class = {
     .name = "CrossEntropyLoss",
-    .signature = "reduction: 'mean' | 'sum' | 'none' = 'mean'",
+    .signature = "weight: later = None, size_average: later = None, ignore_index: later = -100, reduce: later = None, "
+                 "reduction: 'mean' | 'sum' | 'none' = 'mean', label_smoothing: later = 0.0",
     .inputs = "input, target",
     .n_inputs = 2,
     .n_outputs = 1,

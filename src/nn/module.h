@@ -78,7 +78,7 @@ const cg_module_class *cg_module_class_find(const char *name);
 const char *cg_module_class_at(size_t index);
 
 extern const cg_module_class cg_linear_class, cg_lazy_linear_class;
-extern const cg_module_class cg_relu_class, cg_general_relu_class;
+extern const cg_module_class cg_relu_class, cg_general_relu_class, cg_log_softmax_class;
 extern const cg_module_class cg_flatten_class;
 extern const cg_module_class cg_sequential_class, cg_residual_class, cg_identity_class;
 extern const cg_module_class cg_mse_loss_class, cg_cross_entropy_loss_class;

@@ -21,8 +21,22 @@ static void cross_entropy_backward(cg_tape *tape, const cg_node *node) {
     }
 }
 
+/* What torch.nn.CrossEntropyLoss takes besides: logits [n, classes, ...], and probabilities for the target. */
+static bool is_later(const cg_tensor *logits, const cg_tensor *target) {
+    const cg_shape *x = cg_tensor_shape(logits), *y = cg_tensor_shape(target);
+    bool real = cg_tensor_dtype(target) == CG_F32 || cg_tensor_dtype(target) == CG_F64;
+    return real ? x->rank >= 1 && cg_shape_equal(x, y) : x->rank != 2 && x->rank >= 1 && y->rank == x->rank - 1;
+}
+
 static bool classes_fit(cg_tape *tape, const cg_tensor *logits, const cg_tensor *target) {
     const cg_shape *x = cg_tensor_shape(logits), *y = cg_tensor_shape(target);
+    if (is_later(logits, target)) {
+        cg_tape_fail(tape, CG_ERR_UNSUPPORTED,
+                     "cross_entropy: logits %s with a target %s of %s are not there yet, only [n, classes] with [n]",
+                     cg_shape_print(x, CG_SHAPE_TEXT), cg_shape_print(y, CG_SHAPE_TEXT),
+                     cg_dtype_name(cg_tensor_dtype(target)));
+        return false;
+    }
     if (x->rank != 2 || y->rank != 1 || x->dim[0] != y->dim[0] || x->dim[1] == 0) {
         cg_tape_fail(tape, CG_ERR_SHAPE, "cross_entropy: logits are %s, target is %s: [n, classes] and [n] expected",
                      cg_shape_print(x, CG_SHAPE_TEXT), cg_shape_print(y, CG_SHAPE_TEXT));

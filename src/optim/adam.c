@@ -41,9 +41,15 @@ static void hyper(const cg_optimizer *optimizer, double *values) {
     values[2] = sqrt(1.0 - pow(optimizer->attrs.adam.beta2, step));
 }
 
+/* The two differ in one default. */
+#define SIGNATURE(weight_decay)                                                                                        \
+    "lr: float = 0.001, betas: (float, float) = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = " weight_decay  \
+    ", amsgrad: later = False, maximize: later = False, foreach: later = None, capturable: later = False, "            \
+    "differentiable: later = False, fused: later = None"
+
 const cg_optimizer_class cg_adam_class = {
     .name = "Adam",
-    .signature = "lr: float = 0.001, betas: (float, float) = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0",
+    .signature = SIGNATURE("0"),
     .op = CG_OP_ADAM_STEP,
     .states = {"exp_avg", "exp_avg_sq"},
     .n_hyper = 3,
@@ -53,8 +59,7 @@ const cg_optimizer_class cg_adam_class = {
 
 const cg_optimizer_class cg_adamw_class = {
     .name = "AdamW",
-    .signature =
-        "lr: float = 0.001, betas: (float, float) = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01",
+    .signature = SIGNATURE("0.01"),
     .op = CG_OP_ADAM_STEP,
     .states = {"exp_avg", "exp_avg_sq"},
     .n_hyper = 3,

@@ -30,8 +30,10 @@ static void hyper(const cg_optimizer *optimizer, double *values) {
 
 const cg_optimizer_class cg_sgd_class = {
     .name = "SGD",
-    .signature = "lr: float = 0.001, momentum: float = 0, dampening: float = 0, weight_decay: float = 0, "
-                 "nesterov: bool = False",
+    .signature =
+        "lr: float = 0.001, momentum: float = 0, dampening: float = 0, weight_decay: float = 0, "
+        "nesterov: bool = False, maximize: later = False, foreach: later = None, differentiable: later = False, "
+        "fused: later = None",
     .op = CG_OP_SGD_STEP,
     .states = {"momentum_buffer"},
     .n_hyper = 2,

@@ -17,11 +17,17 @@ typedef struct pending_step {
     double lr, seconds;
 } pending_step;
 
-/* What an epoch's updates cost. The first step of each batch size builds kernels and fills pools: it is kept apart and
- * counted as if it took as long per sample as the others. */
+/*
+ * What an epoch's updates cost. Time is taken over stretches that begin and end with nothing left to do on the device,
+ * so that no step waits for the clock; loading is taken off, but not where it was hidden behind the device's work. The
+ * first step of each batch size builds kernels and fills pools: it is kept apart and counted as if it took as long per
+ * sample as the others.
+ */
 typedef struct step_clock {
     double seconds, first_seconds;
     int64_t samples, timed_samples;
+    double begin, loading, first_loading; /* of the stretch that runs */
+    int64_t steps, stretch_samples;
 } step_clock;
 
 struct cg_trainer {
@@ -178,6 +184,18 @@ static cg_status tell_step(cg_trainer *t, const pending_step *step, double loss)
     return CG_OK;
 }
 
+/* The read of the history, from `begin` to `end`, has emptied the device's queue. Where it had to wait for more than a
+ * part of a step, the queue was ahead of the device, and only the first loading of the stretch held it up. */
+static void end_stretch(step_clock *clock, double begin, double end) {
+    if (clock->steps > 0) {
+        double whole = end - clock->begin;
+        bool hidden = (end - begin) * (double)clock->steps > whole / 4;
+        clock->seconds += whole - (hidden ? clock->first_loading : clock->loading);
+        clock->timed_samples += clock->stretch_samples;
+    }
+    clock->steps = 0;
+}
+
 /* Reads the losses that wait on the device and tells of their steps. */
 static cg_status read_history(cg_trainer *t) {
     size_t n = t->n_pending;
@@ -185,8 +203,9 @@ static cg_status read_history(cg_trainer *t) {
     if (n == 0) {
         return CG_OK;
     }
-    double losses[HISTORY];
+    double losses[HISTORY], begin = now();
     CG_TRY(cg_tensor_read_f64(t->history.values, losses, HISTORY));
+    end_stretch(&t->clock, begin, now());
     for (size_t i = 0; i < n; i++) {
         CG_TRY(tell_step(t, &t->pending[i], losses[i]));
     }
@@ -203,16 +222,37 @@ static cg_status record_step(cg_trainer *t, const cg_batch *batch) {
     return cg_tape_run(t->tape);
 }
 
-static void count_time(cg_trainer *t, int64_t n, double seconds) {
-    bool *seen = n == t->options.batch ? &t->seen_full : &t->seen_last;
-    t->clock.samples += n;
-    if (*seen) {
-        t->clock.seconds += seconds;
-        t->clock.timed_samples += n;
-    } else {
-        t->clock.first_seconds += seconds;
+static cg_status load_batch(cg_trainer *t, cg_batch *batch) {
+    step_clock *clock = &t->clock;
+    double begin = now();
+    CG_TRY(cg_loader_next(t->loader, batch));
+    double seconds = now() - begin;
+    if (clock->steps == 0) {
+        clock->begin = begin;
+        clock->first_loading = seconds;
+        clock->loading = 0;
+        clock->stretch_samples = 0;
     }
-    *seen = true;
+    clock->loading += seconds;
+    return CG_OK;
+}
+
+/* The first step of a batch size, alone between two waits. */
+static cg_status record_first_step(cg_trainer *t, const cg_batch *batch) {
+    CG_TRY(read_history(t));
+    CG_TRY(cg_device_wait(t->device));
+    double begin = now();
+    CG_TRY(record_step(t, batch));
+    CG_TRY(cg_device_wait(t->device));
+    t->clock.first_seconds += now() - begin;
+    return CG_OK;
+}
+
+static cg_status record_timed_step(cg_trainer *t, const cg_batch *batch) {
+    CG_TRY(record_step(t, batch));
+    t->clock.steps++;
+    t->clock.stretch_samples += batch->n;
+    return CG_OK;
 }
 
 static double epoch_seconds(const step_clock *clock) {
@@ -222,27 +262,25 @@ static double epoch_seconds(const step_clock *clock) {
     return clock->seconds * (double)clock->samples / (double)clock->timed_samples;
 }
 
-/* One update. The wait at its end keeps the device's work out of the time that loading the next batch takes: its write
- * stands behind that work in the device's queue in any case. */
 static cg_status train_batch(cg_trainer *t, const cg_batch *batch) {
-    double begin = now(), lr = cg_optimizer_lr(t->optimizer);
+    double lr = cg_optimizer_lr(t->optimizer);
+    bool *seen = batch->n == t->options.batch ? &t->seen_full : &t->seen_last;
     if (t->begin == 0) {
-        t->begin = begin;
+        t->begin = now();
     }
-    CG_TRY(record_step(t, batch));
+    CG_TRY(*seen ? record_timed_step(t, batch) : record_first_step(t, batch));
+    *seen = true;
+    t->clock.samples += batch->n;
     t->position++;
     t->samples += batch->n;
     cg_progress progress = progress_now(t);
     tell(t, t->callbacks.on_batch, &progress);
-    CG_TRY(cg_device_wait(t->device));
-    double end = now();
-    count_time(t, batch->n, end - begin);
     t->pending[t->n_pending++] = (pending_step){.batch = progress.batch,
                                                 .step = progress.step,
                                                 .samples = t->samples,
                                                 .n = batch->n,
                                                 .lr = lr,
-                                                .seconds = end - t->begin};
+                                                .seconds = progress.seconds};
     return t->n_pending == HISTORY ? read_history(t) : CG_OK;
 }
 
@@ -286,7 +324,7 @@ static cg_status run_epoch(cg_trainer *t) {
     cg_loader_skip(t->loader, t->position);
     while (t->position < t->batches && !finished(t) && !t->stop) {
         cg_batch batch;
-        CG_TRY(cg_loader_next(t->loader, &batch));
+        CG_TRY(load_batch(t, &batch));
         CG_TRY(train_batch(t, &batch));
         CG_TRY(save_when_due(t));
     }

@@ -27,7 +27,7 @@ static inline void report(__global long *errors, int number, ulong row, long cla
 }
 
 __kernel void cross_entropy(__global const float *logits, ulong logits_at, __global const CG_TARGET *target,
-                            ulong target_at, __global float *loss, ulong loss_at, __global float *lse, ulong lse_at,
+                            ulong target_at, __global float *loss, ulong loss_at, __global float *sums, ulong sums_at,
                             ulong rows, ulong classes, ulong rows_each, __global long *errors, int number) {
     ROW_SCRATCH(scratch);
     ulong first = ROW_WORKER * rows_each, end = min(first + rows_each, rows);
@@ -41,14 +41,14 @@ __kernel void cross_entropy(__global const float *logits, ulong logits_at, __glo
                 report(errors, number, row, class, classes);
             }
             loss[loss_at + row] = inside ? (sum.x - from[class]) + sum.y : NAN;
-            lse[lse_at + row] = sum.x + sum.y;
+            vstore2(sum, row, sums + sums_at);
         }
     }
 }
 
-/* dlogits = dloss (exp(logits - lse) - onehot(target)) */
+/* dlogits = dloss (exp(logits - sums.x - sums.y) - onehot(target)) */
 __kernel void cross_entropy_backward(__global const float *logits, ulong logits_at, __global const CG_TARGET *target,
-                                     ulong target_at, __global const float *lse, ulong lse_at,
+                                     ulong target_at, __global const float *sums, ulong sums_at,
                                      __global const float *dloss, ulong dloss_at, __global float *dlogits,
                                      ulong dlogits_at, ulong rows, ulong classes, ulong rows_each, int add,
                                      __global long *errors, int number) {
@@ -59,12 +59,13 @@ __kernel void cross_entropy_backward(__global const float *logits, ulong logits_
         if (!inside && ROW_LANE == 0) {
             report(errors, number, row, class, classes);
         }
-        float total = lse[lse_at + row], factor = inside ? dloss[dloss_at + row] : 0.0f;
+        float2 sum = vload2(row, sums + sums_at);
+        float factor = inside ? dloss[dloss_at + row] : 0.0f;
         ulong at = row * classes;
         for (ulong i = ROW_LANE * CG_WIDTH; i < classes; i += ROW_STEP) {
             int lane = (int)clamp(class - (long)i, -1L, (long)CG_WIDTH);
             vfloat onehot = LANE_NUMBERS == (vint)(lane) ? (vfloat)(1.0f) : (vfloat)(0.0f);
-            vfloat value = (exp(load_part(logits + logits_at + at + i, classes - i, 0.0f) - total) - onehot) * factor;
+            vfloat value = (exp((load_part(logits + logits_at + at + i, classes - i, 0.0f) - sum.x) - sum.y) - onehot) * factor;
             put_part(value, dlogits + dlogits_at + at + i, classes - i, add);
         }
     }

@@ -79,9 +79,9 @@ typedef struct {
 static inline ulong2 row_start(const axes *outer, ulong row) {
     ulong2 at = (ulong2)(0, 0);
     for (ulong axis = outer->rank; axis-- > 1;) {
-        ulong index = row % outer->dim[axis];
-        row /= outer->dim[axis];
-        at += index * (ulong2)(outer->a[axis], outer->b[axis]);
+        ulong2 split = divide(row, outer->dim[axis]);
+        at += split.y * (ulong2)(outer->a[axis], outer->b[axis]);
+        row = split.x;
     }
     return outer->rank > 0 ? at + row * (ulong2)(outer->a[0], outer->b[0]) : at;
 }
@@ -92,10 +92,10 @@ static inline vfloat load_step(__global const float *x, ulong i, ulong count, ul
 
 __kernel void binary(__global const float *a, ulong a_at, __global const float *b, ulong b_at, __global float *z,
                      ulong z_at, axes outer, share part, int add, float p0, float p1, float p2) {
-    ulong piece = get_global_id(0) % part.pieces, block = get_global_id(0) / part.pieces;
-    ulong first = piece * part.run, end = min(first + part.run, part.length);
-    ulong end_row = min((block + 1) * part.rows_each, part.rows);
-    for (ulong row = block * part.rows_each; row < end_row; row++) {
+    ulong2 place = divide(get_global_id(0), part.pieces); /* (block of rows, piece of them) */
+    ulong first = place.y * part.run, end = min(first + part.run, part.length);
+    ulong end_row = min((place.x + 1) * part.rows_each, part.rows);
+    for (ulong row = place.x * part.rows_each; row < end_row; row++) {
         ulong2 at = row_start(&outer, row) + (ulong2)(a_at, b_at);
         __global float *to = z + z_at + row * part.length;
         for (ulong i = first; i < end; i += CG_WIDTH) {
@@ -110,10 +110,10 @@ __kernel void binary(__global const float *a, ulong a_at, __global const float *
     __kernel void kernel_name(__global const float *a, ulong a_at, __global const float *b, ulong b_at,                \
                               __global const float *dz, ulong dz_at, __global float *d, ulong d_at, axes outer,        \
                               share part, int add, float p0, float p1, float p2) {                                     \
-        ulong piece = get_global_id(0) % part.pieces, block = get_global_id(0) / part.pieces;                          \
-        ulong first = piece * part.run, end = min(first + part.run, part.length);                                      \
-        ulong end_row = min((block + 1) * part.rows_each, part.rows);                                                  \
-        for (ulong row = block * part.rows_each; row < end_row; row++) {                                               \
+        ulong2 place = divide(get_global_id(0), part.pieces);                                                          \
+        ulong first = place.y * part.run, end = min(first + part.run, part.length);                                    \
+        ulong end_row = min((place.x + 1) * part.rows_each, part.rows);                                                \
+        for (ulong row = place.x * part.rows_each; row < end_row; row++) {                                               \
             ulong2 at = row_start(&outer, row) + (ulong2)(a_at, b_at);                                                 \
             for (ulong i = first; i < end; i += CG_WIDTH) {                                                            \
                 vfloat value = rule(load_step(a + at.x, i, end - i, part.step_a),                                      \

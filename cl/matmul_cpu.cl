@@ -81,14 +81,13 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_b_transposed(_
                                                                                ulong each) {
     ulong vector = get_global_id(0), column = vector * CG_WIDTH;
     ulong first = get_global_id(1) * each, end = min(first + each, p.k);
-    ulong columns = column < p.columns ? p.columns - column : 0;
     b += p.at + get_global_id(2) * p.batch + column * p.outer;
     to += get_global_id(2) * p.to_batch + (vector / CG_VECTORS) * TILE_COLUMNS * p.k + vector % CG_VECTORS * CG_WIDTH;
     for (ulong k = first; k < end; k += CG_WIDTH) {
         vfloat rows[CG_WIDTH];
 #pragma unroll
         for (uint i = 0; i < CG_WIDTH; i++) {
-            rows[i] = i < columns ? load_part(b + i * p.outer + k, end - k, 0.0f) : (vfloat)(0.0f);
+            rows[i] = column + i < p.columns ? load_part(b + i * p.outer + k, end - k, 0.0f) : (vfloat)(0.0f);
         }
         transpose(rows);
 #pragma unroll
@@ -178,9 +177,9 @@ matmul_tile(__global const float *a, source from_a, __global const float *b, sou
             __global const float *bias) {
     ulong matrix = get_global_id(1), tile_number = get_global_id(0);
     ulong fast_tiles = r.columns_first ? r.column_tiles : r.row_tiles;
-    ulong fast = tile_number % fast_tiles, slow = tile_number / fast_tiles;
-    ulong row_start = (r.columns_first ? slow : fast) * TILE_ROWS;
-    ulong column_start = (r.columns_first ? fast : slow) * TILE_COLUMNS;
+    ulong2 place = divide(tile_number, fast_tiles);
+    ulong row_start = (r.columns_first ? place.x : place.y) * TILE_ROWS;
+    ulong column_start = (r.columns_first ? place.y : place.x) * TILE_COLUMNS;
     ulong row = min(row_start, from_a.last), column = min(column_start, from_b.last);
     a += from_a.at + matrix * from_a.batch + row * from_a.outer;
     b += from_b.at + matrix * from_b.batch + column * from_b.outer;

@@ -60,13 +60,13 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matmul_gpu(__gl
     __local float tile_a[DEPTH * STRIDE] __attribute__((aligned(16)));
     __local float tile_b[DEPTH * STRIDE] __attribute__((aligned(16)));
     ulong row = get_group_id(1) * TILE, column = get_group_id(0) * TILE;
-    ulong matrix = get_group_id(2) / p.parts, part = get_group_id(2) % p.parts;
-    ulong end_k = min((part + 1) * p.part_k, p.k);
+    ulong2 place = divide(get_group_id(2), p.parts); /* (matrix of the batch, part of k) */
+    ulong end_k = min((place.y + 1) * p.part_k, p.k);
     uint my_row = get_local_id(0) / 8 * 4, my_column = get_local_id(0) % 8 * 4;
-    a += p.a_at + matrix * p.stride_a;
-    b += p.b_at + matrix * p.stride_b;
+    a += p.a_at + place.x * p.stride_a;
+    b += p.b_at + place.x * p.stride_b;
     float4 left[4] = {0.0f, 0.0f, 0.0f, 0.0f}, right[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    for (ulong k = part * p.part_k; k < end_k; k += DEPTH) {
+    for (ulong k = place.y * p.part_k; k < end_k; k += DEPTH) {
         load_tile(a, p.lda, row, p.m, k, end_k, !CG_TRANSPOSE_A, tile_a);
         load_tile(b, p.ldb, column, p.n, k, end_k, CG_TRANSPOSE_B, tile_b);
         barrier(CLK_LOCAL_MEM_FENCE);
@@ -85,7 +85,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matmul_gpu(__gl
         barrier(CLK_LOCAL_MEM_FENCE);
     }
     column += my_column;
-    c += p.c_at + (matrix * p.parts + part) * p.stride_c + column;
+    c += p.c_at + get_group_id(2) * p.stride_c + column;
     bias += p.bias_at + column;
 #pragma unroll
     for (uint i = 0; i < 4; i++) {

@@ -30,6 +30,12 @@ typedef CG_JOIN(int, CG_WIDTH) vint;
 #define VLOAD(from) CG_JOIN(vload, CG_WIDTH)(0, from)
 #define VSTORE(value, to) CG_JOIN(vstore, CG_WIDTH)(value, 0, to)
 
+/* (quotient, rest) by one division. */
+static inline ulong2 divide(ulong x, ulong by) {
+    ulong quotient = x / by;
+    return (ulong2)(quotient, x - quotient * by);
+}
+
 #if CG_FMA
 #define MULTIPLY_ADD(a, b, c) fma(a, b, c)
 #else

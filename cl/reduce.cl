@@ -12,8 +12,9 @@ __kernel void sum_rows(__global const float *x, ulong x_at, __global float *y, u
     ROW_SCRATCH(scratch);
     ulong first = ROW_WORKER * rows_each, end = min(first + rows_each, rows);
     for (ulong row = first; row < end; row++) {
-        ulong start = (row % chunks) * chunk;
-        __global const float *from = x + x_at + (row / chunks) * reduce + start;
+        ulong2 place = divide(row, chunks);
+        ulong start = place.y * chunk;
+        __global const float *from = x + x_at + place.x * reduce + start;
         float sum = row_sum(from, min(chunk, reduce - start), scratch) * scale;
         if (ROW_LANE == 0) {
             y[y_at + row] = add ? y[y_at + row] + sum : sum;
@@ -43,9 +44,11 @@ __kernel void sum_columns(__global const float *x, ulong x_at, __global float *y
     ulong blocks = (inner + CG_WIDTH - 1) / CG_WIDTH;
     ulong first = get_global_id(0) * units_each, end = min(first + units_each, units);
     for (ulong unit = first; unit < end; unit++) {
-        ulong column = (unit % blocks) * CG_WIDTH, row = unit / blocks;
-        ulong start = (row % chunks) * chunk;
-        __global const float *from = x + x_at + ((row / chunks) * reduce + start) * inner + column;
+        ulong2 split = divide(unit, blocks);
+        ulong row = split.x, column = split.y * CG_WIDTH;
+        ulong2 place = divide(row, chunks);
+        ulong start = place.y * chunk;
+        __global const float *from = x + x_at + (place.x * reduce + start) * inner + column;
         vfloat sum = column_sums(from, min(chunk, reduce - start), inner, inner - column) * scale;
         put_part(sum, y + y_at + row * inner + column, inner - column, add);
     }
@@ -55,9 +58,9 @@ __kernel void sum_columns(__global const float *x, ulong x_at, __global float *y
  * or element to the next. */
 __kernel void expand(__global const float *x, ulong x_at, __global float *y, ulong y_at, ulong rows, ulong length,
                      ulong run, ulong pieces, ulong rows_each, ulong repeats, int repeat_row, float scale, int add) {
-    ulong piece = get_global_id(0) % pieces, block = get_global_id(0) / pieces;
-    ulong first = piece * run, end = min(first + run, length), end_row = min((block + 1) * rows_each, rows);
-    for (ulong row = block * rows_each; row < end_row; row++) {
+    ulong2 place = divide(get_global_id(0), pieces);
+    ulong first = place.y * run, end = min(first + run, length), end_row = min((place.x + 1) * rows_each, rows);
+    for (ulong row = place.x * rows_each; row < end_row; row++) {
         __global const float *from = x + x_at + row / repeats * (repeat_row ? length : 1);
         for (ulong i = first; i < end; i += CG_WIDTH) {
             vfloat value = repeat_row ? load_part(from + i, end - i, 0.0f) : (vfloat)(from[0]);
@@ -71,7 +74,8 @@ __kernel void argmax(__global const float *x, ulong x_at, __global long *y, ulon
                      ulong inner, ulong each) {
     ulong first = get_global_id(0) * each, end = min(first + each, n);
     for (ulong i = first; i < end; i++) {
-        __global const float *from = x + x_at + (i / inner) * reduce * inner + i % inner;
+        ulong2 place = divide(i, inner);
+        __global const float *from = x + x_at + place.x * reduce * inner + place.y;
         float best = from[0];
         ulong at = 0;
         for (ulong r = 1; r < reduce; r++) {

@@ -40,7 +40,8 @@ __kernel void log_softmax(__global const float *x, ulong x_at, __global float *y
                           ulong inner, ulong each) {
     ulong first = get_global_id(0) * each, end = min(first + each, n);
     for (ulong column = first; column < end; column++) {
-        ulong at = (column / inner) * dim * inner + column % inner;
+        ulong2 place = divide(column, inner);
+        ulong at = place.x * dim * inner + place.y;
         __global const float *from = x + x_at + at;
         float largest = -INFINITY, sum = 0.0f;
         for (ulong i = 0; i < dim; i++) {
@@ -61,7 +62,8 @@ __kernel void log_softmax_backward(__global const float *y, ulong y_at, __global
                                    int add) {
     ulong first = get_global_id(0) * each, end = min(first + each, n);
     for (ulong column = first; column < end; column++) {
-        ulong at = (column / inner) * dim * inner + column % inner;
+        ulong2 place = divide(column, inner);
+        ulong at = place.x * dim * inner + place.y;
         float sum = 0.0f;
         for (ulong i = 0; i < dim; i++) {
             sum += dy[dy_at + at + i * inner];

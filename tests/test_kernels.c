@@ -278,13 +278,13 @@ static bool build_cross_entropy(twin *t, int variant) {
     input(t, CG_SHAPE(n, classes));
     target_input(t, n, classes, variant % 2 == 0 ? CG_I64 : CG_I32);
     if (backward) {
-        input(t, CG_SHAPE(n));
+        input(t, CG_SHAPE(n, 2));
         input(t, CG_SHAPE(n));
         output(t, CG_SHAPE(n, classes));
     } else {
         set(&t->single.inputs[0], &t->wide.inputs[0], 0, 150.0f);
         output(t, CG_SHAPE(n));
-        output(t, CG_SHAPE(n));
+        output(t, CG_SHAPE(n, 2));
     }
     return true;
 }

@@ -55,10 +55,11 @@ typedef struct cg_scale_attrs {
     double scale;
 } cg_scale_attrs;
 
-/* cross_entropy: logits [n, c], target [n] (i32 or i64, 0 <= class < c) to loss [n] = lse - logits[target] and lse [n]
- * = log(sum(exp(logits))). Gradient: inputs logits, target, lse, dloss [n]; output [n, c] = dloss (exp(logits - lse) -
- * onehot). A class out of range reads nothing outside its row and fails with CG_ERR_INDEX, at once or at the next read
- * or wait. */
+/* cross_entropy: logits [n, c], target [n] (i32 or i64, 0 <= class < c) to loss [n] = log(sum(exp(logits))) -
+ * logits[target] and sums [n, 2] = (the largest logit, log(sum(exp(logits - largest)))), kept apart because their sum
+ * loses digits where logits are large. Gradient: inputs logits, target, sums, dloss [n]; output [n, c] = dloss
+ * (exp(logits - sums[0] - sums[1]) - onehot). A class out of range reads nothing outside its row and fails with
+ * CG_ERR_INDEX, at once or at the next read or wait. */
 
 /* sgd_step: inputs hyper [2] = (learning rate, 1 in the very first step, else 0) and grad; updates param and
  * momentum_buffer (absent when momentum is 0). torch.optim.SGD. */

@@ -41,17 +41,17 @@ CG_API const char *cg_outcome_name(cg_outcome outcome);
  * itself. */
 typedef struct cg_verdict {
     cg_outcome outcome;
-    bool measured;   /* values were compared: the next three are set */
-    double max_abs;  /* the largest |actual - expected|; infinite where one is not a number */
-    double max_rel;  /* the largest |actual - expected| / max(|expected|, atol S) */
-    char at[256];    /* the element that is furthest from its bound, or nearest to it: "grad.input.0[1,2]" */
+    bool measured;    /* values were compared: the next three are set */
+    double max_abs;   /* the largest |actual - expected|; infinite where one is not a number */
+    double max_rel;   /* the largest |actual - expected| / max(|expected|, atol S) */
+    char at[256];     /* the element that is furthest from its bound, or nearest to it: "grad.input.0[1,2]" */
     char reason[512]; /* "" for a pass */
 } cg_verdict;
 
 /* Replays the case on a device (NULL for a case that needs none). `results`: a safetensors file to write all that was
  * computed to, under the names and with the shapes of what was expected; NULL: none. Errors are what is no verdict:
  * CG_ERR_FORMAT for a file that does not fit its module (a text that does not parse, a parameter that is not there),
- * CG_ERR_DEVICE_MEMORY, CG_ERR_MEMORY, and CG_ERR_FILE for results that cannot be written. */
+ * CG_ERR_DEVICE_MEMORY, CG_ERR_MEMORY, and CG_ERR_FILE for results that cannot be written, where the verdict holds. */
 CG_API cg_status cg_case_replay(const cg_case *c, cg_device *device, const char *results,
                                 cg_verdict *verdict) CG_MUST_USE;
 

@@ -57,8 +57,9 @@ cg_tensor *cg_cross_entropy(cg_tape *tape, cg_tensor *logits, cg_tensor *target,
         !classes_fit(tape, logits, target)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
+    const cg_shape pairs = CG_SHAPE(cg_tensor_numel(target), 2);
     cg_tensor *outputs[] = {cg_tape_tensor(tape, cg_tensor_dtype(logits), cg_tensor_shape(target)),
-                            cg_tape_tensor(tape, cg_tensor_dtype(logits), cg_tensor_shape(target))};
+                            cg_tape_tensor(tape, cg_tensor_dtype(logits), &pairs)};
     cg_record(tape, CG_OP_CROSS_ENTROPY, NULL, inputs, 2, outputs, 2, cross_entropy_backward);
     return reduced(tape, outputs[0], reduction);
 }

@@ -18,7 +18,6 @@ typedef enum gradcheck_class {
     GRADCHECK_ELEMENTWISE, /* a few correctly rounded operations */
     GRADCHECK_REDUCTION,   /* sums of up to some thousand terms in any order: sum, mean, matmul, broadcast gradients */
     GRADCHECK_SOFTMAX,     /* exp and log as a conforming OpenCL device may have them */
-    GRADCHECK_OFFSET,      /* softmax of logits near 1e4, whose own rounding in float is 5e-4 */
     GRADCHECK_NETWORK,     /* several layers */
 } gradcheck_class;
 

@@ -67,10 +67,14 @@ cg_status cpu_fill(cpu_device *device, const cg_op *op);
 /* Sum of n floats in an order that depends on n alone. */
 float cpu_row_sum(const float *x, int64_t n);
 
-/* log(sum(exp(x))) of n floats, the maximum taken out first. */
-float cpu_log_sum_exp(const float *x, int64_t n);
+/* The largest of n floats and log(sum(exp(x - largest))): their sum loses digits where the largest is large. */
+typedef struct cpu_log_sum {
+    float largest, log;
+} cpu_log_sum;
 
-/* out = exp(x - shift), times scale; added to out where `add`. */
-void cpu_exp_shifted(const float *x, float shift, float scale, float *out, int64_t n, bool add);
+cpu_log_sum cpu_log_sum_exp(const float *x, int64_t n);
+
+/* out = scale exp(x - sum.largest - sum.log); added to out where `add`. */
+void cpu_exp_shifted(const float *x, cpu_log_sum sum, float scale, float *out, int64_t n, bool add);
 
 #endif

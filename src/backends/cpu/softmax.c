@@ -28,39 +28,39 @@ CPU_CLONES static float row_max(const float *x, int64_t n) {
     return largest;
 }
 
-CPU_CLONES static void exp_shifted(const float *x, float shift, float scale, float *out, int64_t n, bool add) {
+CPU_CLONES static void exp_shifted(const float *x, cpu_log_sum sum, float scale, float *out, int64_t n, bool add) {
     if (add) {
 #pragma omp simd
         for (int64_t i = 0; i < n; i++) {
-            out[i] += scale * vector_exp(x[i] - shift);
+            out[i] += scale * vector_exp((x[i] - sum.largest) - sum.log);
         }
     } else {
 #pragma omp simd
         for (int64_t i = 0; i < n; i++) {
-            out[i] = scale * vector_exp(x[i] - shift);
+            out[i] = scale * vector_exp((x[i] - sum.largest) - sum.log);
         }
     }
 }
 
-void cpu_exp_shifted(const float *x, float shift, float scale, float *out, int64_t n, bool add) {
-    exp_shifted(x, shift, scale, out, n, add);
+void cpu_exp_shifted(const float *x, cpu_log_sum sum, float scale, float *out, int64_t n, bool add) {
+    exp_shifted(x, sum, scale, out, n, add);
 }
 
-float cpu_log_sum_exp(const float *x, int64_t n) {
+cpu_log_sum cpu_log_sum_exp(const float *x, int64_t n) {
     float largest = row_max(x, n), tile[TILE];
     double sum = 0.0;
     for (int64_t i = 0; i < n; i += TILE) {
         int64_t count = n - i < TILE ? n - i : TILE;
-        exp_shifted(x + i, largest, 1.0f, tile, count, false);
+        exp_shifted(x + i, (cpu_log_sum){largest, 0.0f}, 1.0f, tile, count, false);
         sum += (double)cpu_row_sum(tile, count);
     }
-    return largest + vector_log((float)sum);
+    return (cpu_log_sum){largest, vector_log((float)sum)};
 }
 
-CPU_CLONES static void subtract(const float *x, float value, float *y, int64_t n) {
+CPU_CLONES static void subtract(const float *x, cpu_log_sum sum, float *y, int64_t n) {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
-        y[i] = x[i] - value;
+        y[i] = (x[i] - sum.largest) - sum.log;
     }
 }
 

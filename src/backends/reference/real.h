@@ -39,8 +39,13 @@ static inline void put(const cg_op *op, real *element, double value) {
     *element = (real)(op->accumulate & 1u ? *element + value : value);
 }
 
-/* log(sum(exp(x))) of `count` elements `stride` apart. The maximum is taken out first so that exp cannot overflow. */
-static inline double log_sum_exp(const real *x, int64_t count, int64_t stride) {
+/* The largest of `count` elements `stride` apart, and log(sum(exp(x - largest))): apart, since exp(x) may overflow and
+ * their sum loses digits where the largest is large. */
+typedef struct log_sum {
+    double largest, log;
+} log_sum;
+
+static inline log_sum log_sum_exp(const real *x, int64_t count, int64_t stride) {
     double largest = -INFINITY, sum = 0.0;
     for (int64_t i = 0; i < count; i++) {
         largest = (double)x[i * stride] > largest ? (double)x[i * stride] : largest;
@@ -48,7 +53,7 @@ static inline double log_sum_exp(const real *x, int64_t count, int64_t stride) {
     for (int64_t i = 0; i < count; i++) {
         sum += exp((double)x[i * stride] - largest);
     }
-    return largest + log(sum);
+    return (log_sum){largest, log(sum)};
 }
 
 #define CG_OP(number, NAME, name, min_inputs, max_inputs, outputs, attrs, flags) cg_status REF(name)(const cg_op *op);

@@ -8,9 +8,9 @@ cg_status REF(log_softmax)(const cg_op *op) {
     for (int64_t o = 0; o < dim[0]; o++) {
         for (int64_t i = 0; i < dim[2]; i++) {
             int64_t first = o * dim[1] * dim[2] + i;
-            double lse = log_sum_exp(x + first, dim[1], dim[2]);
+            log_sum sums = log_sum_exp(x + first, dim[1], dim[2]);
             for (int64_t d = 0; d < dim[1]; d++) {
-                y[first + d * dim[2]] = (real)((double)x[first + d * dim[2]] - lse);
+                y[first + d * dim[2]] = (real)((double)x[first + d * dim[2]] - sums.largest - sums.log);
             }
         }
     }

@@ -1,7 +1,9 @@
 /* The clgrad command: chooses the subcommand. */
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <clgrad/clgrad.h>
 
@@ -19,6 +21,7 @@ static const command commands[] = {
     {"train", cmd_train, "train a model on images"},
     {"eval", cmd_eval, "loss and accuracy of a trained model"},
     {"predict", cmd_predict, "classes of single images"},
+    {"verify", cmd_verify, "replay what PyTorch computed, on any device"},
     {"info", cmd_info, "what is in a checkpoint or a model: shapes, parameters, cost"},
 };
 
@@ -66,7 +69,18 @@ static int run(int argc, char **argv) {
     return EXIT_USAGE;
 }
 
+/* Threads that wait spin for some microseconds, then sleep. GNU's OpenMP would spin for milliseconds, which makes
+ * training several times slower as soon as another program wants one of the cores; it reads its settings before main,
+ * so the program starts again with them. Whoever sets either variable is left alone. */
+static void wait_briefly(char **argv) {
+    if (getenv("OMP_WAIT_POLICY") == NULL && getenv("GOMP_SPINCOUNT") == NULL) {
+        setenv("GOMP_SPINCOUNT", "10000", 1);
+        execv("/proc/self/exe", argv); /* where that fails, nothing is lost but time */
+    }
+}
+
 int main(int argc, char **argv) {
+    wait_briefly(argv);
     setlocale(LC_CTYPE, ""); /* only the characters: numbers are always written with a point */
     return flush_output(run(argc, argv));
 }

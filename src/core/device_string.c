@@ -150,9 +150,10 @@ static cg_status refuse(const cg_device_string *parsed, const cg_device_info *in
     for (size_t i = 0; i < count; i++) {
         cg_text_append(&list, "%s%s (index %zu, %s)", i == 0 ? "" : "; ", infos[i].string, i, infos[i].name);
     }
-    cg_status status = cg_fail(CG_ERR_DEVICE, "device '%s:%s': %s. %s%s", parsed->backend, parsed->selector,
-                               found == 0 ? "no device fits" : "several devices fit",
-                               count == 0 ? "The backend has no devices" : "There are: ", cg_text_get(&list));
+    cg_status status =
+        cg_fail(CG_ERR_DEVICE, "device '%s%s%s': %s. %s%s", parsed->backend, parsed->selector[0] != '\0' ? ":" : "",
+                parsed->selector, found == 0 ? "no device fits" : "several devices fit",
+                count == 0 ? "The backend finds no device: is a driver installed?" : "There are: ", cg_text_get(&list));
     cg_text_free(&list);
     return status;
 }

@@ -201,5 +201,8 @@ size_t cg_backend_devices(const cg_backend *backend, cg_device_info **infos) {
         *infos = NULL;
         return 0;
     }
+    if (count == 0) {
+        cg_backend_problem_add(backend->name, "it finds no device: is a driver installed?");
+    }
     return count;
 }

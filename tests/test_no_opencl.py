@@ -30,7 +30,7 @@ class NoOpenCL(unittest.TestCase):
         listed = run(environment, "devices")
         self.assertEqual(listed.returncode, 0, listed.stderr)
         self.assertTrue(listed.stdout.startswith("cpu\n"), listed.stdout)
-        self.assertNotIn("\nopencl:", listed.stdout)
+        self.assertNotIn("\n  version", listed.stdout)  # of an OpenCL device
         if reason:
             self.assertIn(reason, listed.stdout + listed.stderr)
         asked = run(environment, "train", "--device", "opencl")

@@ -21,7 +21,13 @@
 /* By gradcheck_class; the absolute part is times the largest expected. */
 static const struct {
     double rtol, atol;
-} bounds[] = {{0, 0}, {2.5e-7, 1.2e-7}, {1e-5, 5e-6}, {5e-6, 2e-6}, {1e-3, 1e-3}, {2e-5, 1e-5}};
+} bounds[] = {
+    [GRADCHECK_EXACT] = {0, 0},
+    [GRADCHECK_ELEMENTWISE] = {2.5e-7, 1.2e-7},
+    [GRADCHECK_REDUCTION] = {1e-5, 5e-6},
+    [GRADCHECK_SOFTMAX] = {5e-6, 2e-6},
+    [GRADCHECK_NETWORK] = {2e-5, 1e-5},
+};
 
 static bool all_finite(const double *values, int64_t count) {
     for (int64_t i = 0; i < count; i++) {

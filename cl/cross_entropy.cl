@@ -2,7 +2,6 @@
  * Cross-entropy of rows of logits against a class each, and its gradient. A class out of range reads nothing: its loss
  * is NaN, its gradient 0, and the first one to come leaves its place in the error words.
  */
-#include "prelude.cl"
 #include "rows.cl"
 
 #ifndef CG_TARGET
@@ -17,9 +16,13 @@
 #define LANE_NUMBERS (int4)(0, 1, 2, 3)
 #endif
 
-/* errors: the op's number (as an int), then row, class, number of classes. */
+static inline bool in_range(long class, ulong classes) {
+    return class >= 0 && class < (long)classes;
+}
+
+/* Reports a class that is out of range. errors: the op's number (as an int), then row, class, number of classes. */
 static inline void report(__global long *errors, int number, ulong row, long class, ulong classes) {
-    if (atomic_cmpxchg((volatile __global int *)errors, 0, number) == 0) {
+    if (!in_range(class, classes) && atomic_cmpxchg((volatile __global int *)errors, 0, number) == 0) {
         errors[1] = (long)row;
         errors[2] = class;
         errors[3] = (long)classes;
@@ -36,10 +39,8 @@ __kernel void cross_entropy(__global const float *logits, ulong logits_at, __glo
         float2 sum = row_log_sum_exp(from, classes, scratch);
         if (ROW_LANE == 0) {
             long class = target[target_at + row];
-            bool inside = class >= 0 && class < (long)classes;
-            if (!inside) {
-                report(errors, number, row, class, classes);
-            }
+            bool inside = in_range(class, classes);
+            report(errors, number, row, class, classes);
             loss[loss_at + row] = inside ? (sum.x - from[class]) + sum.y : NAN;
             vstore2(sum, row, sums + sums_at);
         }
@@ -55,8 +56,8 @@ __kernel void cross_entropy_backward(__global const float *logits, ulong logits_
     ulong first = ROW_WORKER * rows_each, end = min(first + rows_each, rows);
     for (ulong row = first; row < end; row++) {
         long class = target[target_at + row];
-        bool inside = class >= 0 && class < (long)classes;
-        if (!inside && ROW_LANE == 0) {
+        bool inside = in_range(class, classes);
+        if (ROW_LANE == 0) {
             report(errors, number, row, class, classes);
         }
         float2 sum = vload2(row, sums + sums_at);
@@ -65,8 +66,8 @@ __kernel void cross_entropy_backward(__global const float *logits, ulong logits_
         for (ulong i = ROW_LANE * CG_WIDTH; i < classes; i += ROW_STEP) {
             int lane = (int)clamp(class - (long)i, -1L, (long)CG_WIDTH);
             vfloat onehot = LANE_NUMBERS == (vint)(lane) ? (vfloat)(1.0f) : (vfloat)(0.0f);
-            vfloat value = (exp((load_part(logits + logits_at + at + i, classes - i, 0.0f) - sum.x) - sum.y) - onehot) * factor;
-            put_part(value, dlogits + dlogits_at + at + i, classes - i, add);
+            vfloat share = exp((load_part(logits + logits_at + at + i, classes - i, 0.0f) - sum.x) - sum.y);
+            put_part((share - onehot) * factor, dlogits + dlogits_at + at + i, classes - i, add);
         }
     }
 }

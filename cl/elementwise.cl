@@ -1,7 +1,7 @@
 /*
- * Elementwise ops: the formulas are the rows of elementwise.def, one program a row (-DCG_ROW=relu -DCG_UNARY_ROW=1). The rows are compiled for
- * vectors: `?:` chooses lane by lane, and the last vector of a run is filled up with zeros. An item walks one run of a
- * row; a row is what lies between two jumps of a broadcast operand.
+ * Elementwise ops: the formulas are the rows of elementwise.def, one program a row (-DCG_ROW=relu -DCG_UNARY_ROW=1).
+ * The rows are compiled for vectors: `?:` chooses lane by lane, and the last vector of a run is filled up with zeros.
+ * An item walks one run of a row; a row is what lies between two jumps of a broadcast operand.
  */
 #include "prelude.cl"
 
@@ -55,9 +55,9 @@ __kernel void unary_backward(__global const float *x, ulong x_at, __global const
                              int add, float p0, float p1, float p2) {
     ulong first = get_global_id(0) * run, end = min(first + run, n);
     for (ulong i = first; i < end; i += CG_WIDTH) {
-        vfloat value = CG_JOIN(CG_ROW, _gradient)(load_part(x + x_at + i, end - i, 0.0f),
-                                                  load_part(y + y_at + i, end - i, 0.0f),
-                                                  load_part(dy + dy_at + i, end - i, 0.0f), p0, p1, p2);
+        vfloat value =
+            CG_JOIN(CG_ROW, _gradient)(load_part(x + x_at + i, end - i, 0.0f), load_part(y + y_at + i, end - i, 0.0f),
+                                       load_part(dy + dy_at + i, end - i, 0.0f), p0, p1, p2);
         put_part(value, dx + dx_at + i, end - i, add);
     }
 }
@@ -113,12 +113,12 @@ __kernel void binary(__global const float *a, ulong a_at, __global const float *
         ulong2 place = divide(get_global_id(0), part.pieces);                                                          \
         ulong first = place.y * part.run, end = min(first + part.run, part.length);                                    \
         ulong end_row = min((place.x + 1) * part.rows_each, part.rows);                                                \
-        for (ulong row = place.x * part.rows_each; row < end_row; row++) {                                               \
+        for (ulong row = place.x * part.rows_each; row < end_row; row++) {                                             \
             ulong2 at = row_start(&outer, row) + (ulong2)(a_at, b_at);                                                 \
             for (ulong i = first; i < end; i += CG_WIDTH) {                                                            \
-                vfloat value = rule(load_step(a + at.x, i, end - i, part.step_a),                                      \
-                                    load_step(b + at.y, i, end - i, part.step_b),                                      \
-                                    load_part(dz + dz_at + row * part.length + i, end - i, 0.0f), p0, p1, p2);         \
+                vfloat value =                                                                                         \
+                    rule(load_step(a + at.x, i, end - i, part.step_a), load_step(b + at.y, i, end - i, part.step_b),   \
+                         load_part(dz + dz_at + row * part.length + i, end - i, 0.0f), p0, p1, p2);                    \
                 put_part(value, d + d_at + row * part.length + i, end - i, add);                                       \
             }                                                                                                          \
         }                                                                                                              \

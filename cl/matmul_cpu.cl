@@ -33,7 +33,8 @@ typedef struct {
     ulong m, n, k;
     ulong at, batch, ld, bias_at;
     ulong add, has_bias;
-    ulong row_tiles, column_tiles, columns_first; /* which tiles come one after the other: those of one row, or column */
+    ulong row_tiles, column_tiles,
+        columns_first; /* which tiles come one after the other: those of one row, or column */
 } result;
 
 typedef struct {
@@ -56,6 +57,17 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_b(__global con
     }
 }
 
+#if CG_WIDTH == 4
+static inline void transpose(float4 *rows) {
+    float block[16];
+    for (uint i = 0; i < 4; i++) {
+        vstore4(rows[i], i, block);
+    }
+    for (uint i = 0; i < 4; i++) {
+        rows[i] = (float4)(block[i], block[4 + i], block[8 + i], block[12 + i]);
+    }
+}
+#else
 /* Interleaving the upper with the lower half of the rows, as often as the width is a power of two, transposes. */
 static inline void transpose(vfloat *rows) {
 #pragma unroll
@@ -74,11 +86,11 @@ static inline void transpose(vfloat *rows) {
         }
     }
 }
+#endif
 
 /* The same panels from a B that is stored transposed: k is its fast axis, `outer` leads to the next column. */
-__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_b_transposed(__global const float *b,
-                                                                               __global float *to, packing p,
-                                                                               ulong each) {
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+pack_b_transposed(__global const float *b, __global float *to, packing p, ulong each) {
     ulong vector = get_global_id(0), column = vector * CG_WIDTH;
     ulong first = get_global_id(1) * each, end = min(first + each, p.k);
     b += p.at + get_global_id(2) * p.batch + column * p.outer;
@@ -172,9 +184,10 @@ static inline void store_row(vfloat *row, __global float *c, __global const floa
     }
 }
 
-__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-matmul_tile(__global const float *a, source from_a, __global const float *b, source from_b, __global float *c, result r,
-            __global const float *bias) {
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_tile(__global const float *a, source from_a,
+                                                                         __global const float *b, source from_b,
+                                                                         __global float *c, result r,
+                                                                         __global const float *bias) {
     ulong matrix = get_global_id(1), tile_number = get_global_id(0);
     ulong fast_tiles = r.columns_first ? r.column_tiles : r.row_tiles;
     ulong2 place = divide(tile_number, fast_tiles);
@@ -217,9 +230,10 @@ matmul_tile(__global const float *a, source from_a, __global const float *b, sou
 }
 
 /* n = 1, A not transposed, b without gaps: one dot product a row. */
-__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
-matmul_vector(__global const float *a, source from_a, __global const float *b, source from_b, __global float *c,
-              result r, __global const float *bias, ulong each) {
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_vector(__global const float *a, source from_a,
+                                                                           __global const float *b, source from_b,
+                                                                           __global float *c, result r,
+                                                                           __global const float *bias, ulong each) {
     ulong first = get_global_id(0) * each, end = min(first + each, r.m), matrix = get_global_id(1);
     a += from_a.at + matrix * from_a.batch;
     b += from_b.at + matrix * from_b.batch;

@@ -54,9 +54,8 @@ static inline void store_four(float4 sums, __global float *c, __global const flo
     }
 }
 
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void matmul_gpu(__global const float *a,
-                                                                           __global const float *b, __global float *c,
-                                                                           __global const float *bias, product p) {
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+matmul_gpu(__global const float *a, __global const float *b, __global float *c, __global const float *bias, product p) {
     __local float tile_a[DEPTH * STRIDE] __attribute__((aligned(16)));
     __local float tile_b[DEPTH * STRIDE] __attribute__((aligned(16)));
     ulong row = get_group_id(1) * TILE, column = get_group_id(0) * TILE;

@@ -1,5 +1,5 @@
-/* Optimizer steps: one pass over a parameter, its gradient and its state. Hyper-parameters that change from step to step
- * are read from the device. */
+/* Optimizer steps: one pass over a parameter, its gradient and its state. Hyper-parameters that change from step to
+ * step are read from the device. */
 #include "prelude.cl"
 
 /* hyper = (learning rate, 1 in the very first step). Without momentum no buffer is touched. */

@@ -3,7 +3,6 @@
  * stages: chunks of a length that depends on the shape alone, then the sums of the chunks; so every device of a kind
  * adds in the same order each time.
  */
-#include "prelude.cl"
 #include "rows.cl"
 
 /* inner = 1. Row r of the output is chunk r % chunks of input row r / chunks. */

@@ -2,6 +2,8 @@
  * Rows of a matrix: sums and maxima over one row by CG_LANES items. CG_LANES 1: an item does whole rows (a CPU; short
  * rows on a GPU). Otherwise the CG_LANES items of a work-group share one and join their results in a fixed order.
  */
+#include "prelude.cl"
+
 #ifndef CG_LANES
 #define CG_LANES 1
 #endif
@@ -21,30 +23,31 @@ typedef float *row_scratch;
 /* for (ulong i = ROW_LANE * CG_WIDTH; i < length; i += ROW_STEP): the vectors of this item. */
 #define ROW_STEP (CG_LANES * CG_WIDTH)
 
+/* Halves are joined until one is left: the same order on every device of this width. */
 static inline float vector_sum(vfloat v) {
-#if CG_WIDTH == 16
-    float8 eight = v.lo + v.hi;
-    float4 four = eight.lo + eight.hi;
-#elif CG_WIDTH == 8
-    float4 four = v.lo + v.hi;
-#else
-    float4 four = v;
-#endif
-    float2 two = four.lo + four.hi;
-    return two.x + two.y;
+    float part[CG_WIDTH];
+    VSTORE(v, part);
+#pragma unroll
+    for (uint count = CG_WIDTH / 2; count > 0; count /= 2) {
+#pragma unroll
+        for (uint i = 0; i < count; i++) {
+            part[i] += part[i + count];
+        }
+    }
+    return part[0];
 }
 
 static inline float vector_max(vfloat v) {
-#if CG_WIDTH == 16
-    float8 eight = fmax(v.lo, v.hi);
-    float4 four = fmax(eight.lo, eight.hi);
-#elif CG_WIDTH == 8
-    float4 four = fmax(v.lo, v.hi);
-#else
-    float4 four = v;
-#endif
-    float2 two = fmax(four.lo, four.hi);
-    return fmax(two.x, two.y);
+    float part[CG_WIDTH];
+    VSTORE(v, part);
+#pragma unroll
+    for (uint count = CG_WIDTH / 2; count > 0; count /= 2) {
+#pragma unroll
+        for (uint i = 0; i < count; i++) {
+            part[i] = fmax(part[i], part[i + count]);
+        }
+    }
+    return part[0];
 }
 
 static inline float row_join(float value, row_scratch scratch, int maximum) {

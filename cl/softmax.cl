@@ -2,7 +2,6 @@
  * log_softmax over the middle axis of [outer, dim, inner] and its gradient. The rows kernels are for inner = 1; the
  * others give each item one column, whose elements lie `inner` apart.
  */
-#include "prelude.cl"
 #include "rows.cl"
 
 __kernel void log_softmax_rows(__global const float *x, ulong x_at, __global float *y, ulong y_at, ulong rows,
@@ -29,8 +28,8 @@ __kernel void log_softmax_backward_rows(__global const float *y, ulong y_at, __g
         ulong at = row * dim;
         float sum = row_sum(dy + dy_at + at, dim, scratch);
         for (ulong i = ROW_LANE * CG_WIDTH; i < dim; i += ROW_STEP) {
-            vfloat value = load_part(dy + dy_at + at + i, dim - i, 0.0f) -
-                           exp(load_part(y + y_at + at + i, dim - i, 0.0f)) * sum;
+            vfloat value =
+                load_part(dy + dy_at + at + i, dim - i, 0.0f) - exp(load_part(y + y_at + at + i, dim - i, 0.0f)) * sum;
             put_part(value, dx + dx_at + at + i, dim - i, add);
         }
     }

@@ -365,6 +365,9 @@ Test(arguments, errors_name_the_argument_and_what_is_expected) {
         {"S(1)", "*modules: module", "S: modules is 1, expected a module such as ReLU()"},
         {"S(modules=f())", "*modules: module", "S has no argument modules; it takes *modules"},
         {"R(f(), 1)", "body: module, shortcut: module | None = None", "R: shortcut is 1, expected a module"},
+        {"M([1, 'x'])", "milestones: [int]", "M: milestones is [1, 'x'], expected [int]"},
+        {"M(1)", "milestones: [int]", "M: milestones is 1, expected [int]"},
+        {"L(tall=1)", "wide: int = 1, tall_: later = 0", "L has no argument tall; it takes wide=1"},
         {"I(1)", "", "I is given 1 argument"},
         {"I(x=1)", "", "I has no argument x; it takes no arguments"},
     };
@@ -375,6 +378,33 @@ Test(arguments, errors_name_the_argument_and_what_is_expected) {
         cr_expect_not_null(strstr(cg_error_message(), cases[i][2]), "%s: %s", cases[i][0], cg_error_message());
         cg_syntax_free(&syntax);
     }
+}
+
+Test(arguments, lists_of_any_length_are_taken) {
+    static const char *const texts[] = {"M([1, 2, 5])", "M((1,))", "M([])", "M(milestones=[-3])"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        cg_syntax syntax;
+        cg_arguments arguments;
+        cr_assert_eq(bind(texts[i], "milestones: [int]", &syntax, &arguments), CG_OK, "%s", cg_error_message());
+        cg_arguments_free(&arguments);
+        cg_syntax_free(&syntax);
+    }
+}
+
+Test(arguments, what_comes_later_takes_its_default_alone_and_is_not_printed) {
+    static const char signature[] = "lr: float = 0.1, foreach: later = None, eps: float = 1.0";
+    cg_syntax syntax;
+    cg_arguments arguments;
+    cg_text text = {0};
+    cr_assert_eq(bind("O(0.5, None)", signature, &syntax, &arguments), CG_OK, "%s", cg_error_message());
+    cg_arguments_print_all(&arguments, 0, &text);
+    cr_expect_str_eq(cg_text_get(&text), "lr=0.5, eps=1.0");
+    cg_text_free(&text);
+    cg_arguments_free(&arguments);
+    cg_syntax_free(&syntax);
+    cr_expect_eq(bind("O(foreach=True)", signature, &syntax, &arguments), CG_ERR_NAME);
+    cr_expect_str_eq(cg_error_message(), "O: foreach=True is not there yet, only None");
+    cg_syntax_free(&syntax);
 }
 
 Test(arguments, running_out_of_memory_is_an_error_and_leaks_nothing) {

@@ -78,7 +78,8 @@ class VerifyTest(CommandTest):
         totals = re.fullmatch(r"(\d+) cases, (\d+) devices: (\d+) pass, (\d+) fail, (\d+) fallback, (\d+) unsupported",
                               last)
         self.assertTrue(totals, last)
-        return [match.groups() for match in matches], [int(count) for count in totals.groups()], result.stderr
+        error = re.sub(r"==\d+==WARNING: AddressSanitizer failed to allocate.*\n", "", result.stderr)
+        return [match.groups() for match in matches], [int(count) for count in totals.groups()], error
 
     def verdict(self, status, case, *arguments):
         """The one line of a changed case."""
@@ -298,6 +299,21 @@ class Verdicts(VerifyTest):
                 self.verdict(1, case, "--strict")
         self.verify(0, case_path("relu"), "--strict")
 
+    def test_right_values_that_another_device_computed_are_a_fallback(self):
+        plugin = os.path.join(os.path.dirname(test_command.COMMAND), "tests", "plugins", "tiny")
+        if not os.path.isdir(plugin):
+            self.skipTest("the plug-ins of the tests are not built")
+        self.environment["CLGRAD_BACKEND_PATH"] = plugin
+        files = [case_path("linear"), case_path("step_lr")]
+        verdicts, totals, _ = self.verify(0, *files, "--device", "tiny:0", "--require", "tiny")
+        self.assertEqual([line[0] for line in verdicts], ["fallback", "pass"])
+        self.assertRegex(verdicts[0][6], "matmul: tiny runs relu only")
+        self.assertEqual(totals, [2, 1, 1, 0, 1, 0])
+        self.verify(1, *files, "--device", "tiny:0", "--strict")
+        case = self.case("linear")
+        case.values("output.0")[0] += 1
+        self.assertEqual(self.verdict(1, case, "--device", "tiny:0")[0], "FAIL")
+
     def test_arguments_at_pytorchs_defaults_change_nothing(self):
         case = self.case("adam")
         case.metadata["optimizer"] = "torch.optim.Adam(lr=0.01, amsgrad=False, foreach=None)"
@@ -457,7 +473,7 @@ class ExitStatuses(VerifyTest):
     def setUp(self):
         super().setUp()
         options = self.environment.get("ASAN_OPTIONS", "")  # an allocation that fails is no error of the program
-        self.environment["ASAN_OPTIONS"] = options + ":allocator_may_return_null=1"
+        self.environment["ASAN_OPTIONS"] = options + ":allocator_may_return_null=1:log_path=stderr"
         case = self.case("relu")
         case.values("output.0")[0] += 1
         self.wrong = self.write(case, "wrong")

@@ -4,9 +4,10 @@
 #include <stdio.h>
 
 const char exit_status_help[] =
-    "Exit status: 0 good; 1 the answer is wrong (training met NaN); 2 usage (flags, model, optimizer or device\n"
-    "syntax); 3 device (missing, refused, out of memory, an op that may not fall back); 4 data or file, also shapes\n"
-    "that do not fit the data; 130 interrupted.\n";
+    "Exit status: 0 good; 1 the answer is wrong (training met NaN, a check failed); 2 usage (flags, model, optimizer "
+    "or\n"
+    "device syntax); 3 device (missing, refused, out of memory, an op that may not fall back); 4 data or file, also\n"
+    "shapes that do not fit the data; 130 interrupted.\n";
 
 int exit_status_of(cg_status status) {
     switch (status) {

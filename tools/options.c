@@ -18,6 +18,10 @@ option text_option(const char *name, const char *value, const char *help, const 
     return (option){.name = name, .kind = OPTION_TEXT, .value = value, .help = help, .to.text = to};
 }
 
+option list_option(const char *name, const char *value, const char *help, text_list *to) {
+    return (option){.name = name, .kind = OPTION_LIST, .value = value, .help = help, .to.list = to};
+}
+
 option choice_option(const char *name, const char *choices, const char *help, const char **to) {
     return (option){.name = name, .kind = OPTION_CHOICE, .value = choices, .help = help, .to.text = to};
 }
@@ -107,6 +111,9 @@ static const char *store(const option *item, const char *value) {
     case OPTION_TEXT:
         *item->to.text = value;
         return *value ? NULL : "something that is not empty";
+    case OPTION_LIST:
+        item->to.list->items[item->to.list->count++] = value;
+        return *value ? NULL : "something that is not empty";
     case OPTION_CHOICE:
         *item->to.text = value;
         return is_choice(item->value, value) ? NULL : item->value;
@@ -166,6 +173,10 @@ static int parse_flag(const command_line *line, int argc, char **argv, int *inde
 }
 
 static int parse_operand(const command_line *line, const char *argument) {
+    if (line->operands_to) {
+        line->operands_to->items[line->operands_to->count++] = argument;
+        return OPTIONS_RUN;
+    }
     if (!line->operand || *line->operand) {
         return usage_error(line->name, "unexpected argument '%s'", argument);
     }
@@ -187,7 +198,7 @@ int options_parse(const command_line *line, int argc, char **argv) {
             return result;
         }
     }
-    if (line->operand && !*line->operand) {
+    if ((line->operand && !*line->operand) || (line->operands_to && line->operands_to->count == 0)) {
         return usage_error(line->name, "%s is needed", line->operands);
     }
     return OPTIONS_RUN;

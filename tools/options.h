@@ -17,10 +17,17 @@
 typedef enum option_kind {
     OPTION_FLAG,   /* no value; bool */
     OPTION_TEXT,   /* const char * */
+    OPTION_LIST,   /* text_list *: may be given several times */
     OPTION_CHOICE, /* const char *, one of the words in `value`: "allow|warn|error" */
     OPTION_COUNT,  /* int64_t, at least `minimum` */
     OPTION_SHARE,  /* double, 0 <= share < 1; negative when not given */
 } option_kind;
+
+/* Texts in the order they were given; `items` has room for every argument of the program. */
+typedef struct text_list {
+    const char **items;
+    size_t count;
+} text_list;
 
 typedef struct option {
     const char *name; /* "--batch" */
@@ -31,6 +38,7 @@ typedef struct option {
     union {
         bool *flag;
         const char **text;
+        text_list *list;
         int64_t *count;
         double *share;
     } to;
@@ -38,18 +46,20 @@ typedef struct option {
 
 option flag_option(const char *name, const char *help, bool *to);
 option text_option(const char *name, const char *value, const char *help, const char **to);
+option list_option(const char *name, const char *value, const char *help, text_list *to);
 option choice_option(const char *name, const char *choices, const char *help, const char **to);
 option count_option(const char *name, const char *help, int64_t minimum, int64_t *to);
 option share_option(const char *name, const char *help, double *to);
 
-/* A command: `clgrad NAME OPERANDS [flags]`. */
+/* A command: `clgrad NAME OPERANDS [flags]`, with one operand, any number of at least 1, or none. */
 typedef struct command_line {
     const char *name;
     const char *operands; /* "FILE" or "" */
     const char *summary;
     const option *options;
     size_t n_options;
-    const char **operand; /* where the operand goes; NULL: there is none */
+    const char **operand;   /* where the operand goes; NULL: there is none */
+    text_list *operands_to; /* where any number of them go; NULL: at most one */
 } command_line;
 
 /* What options_parse returns when the command is to run. */

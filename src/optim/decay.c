@@ -19,7 +19,8 @@ static cg_status step_create(cg_schedule *schedule, const cg_arguments *argument
 
 static cg_status step_at(const cg_schedule *schedule, int64_t step, double *lr, double *momentum) {
     (void)momentum;
-    *lr *= pow(schedule->decay.gamma, (double)(step / schedule->decay.every));
+    int64_t times = step / schedule->decay.every;
+    *lr *= pow(schedule->decay.gamma, (double)times);
     return CG_OK;
 }
 

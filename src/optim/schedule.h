@@ -18,9 +18,9 @@ typedef struct cg_schedule_class {
 /* What the schedules of decay.c keep, each what it needs. */
 typedef struct cg_decay {
     double gamma;
-    double start, end;     /* factors at the beginning and the end; end is eta_min of CosineAnnealingLR */
-    int64_t every;         /* step_size, total_iters, T_max */
-    int64_t *milestones;   /* ascending */
+    double start, end;   /* factors at the beginning and the end; end is eta_min of CosineAnnealingLR */
+    int64_t every;       /* step_size, total_iters, T_max */
+    int64_t *milestones; /* ascending */
     size_t n_milestones;
 } cg_decay;
 

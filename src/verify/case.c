@@ -96,8 +96,7 @@ static cg_status find_kind(cg_case *c) {
             c->kind = &kinds[i];
         }
     }
-    return c->kind != NULL ? CG_OK
-                           : cg_case_bad(c, "kind \"%.40s\": module, optimizer or schedule was expected", kind);
+    return c->kind != NULL ? CG_OK : cg_case_bad(c, "kind \"%.40s\": module, optimizer or schedule was expected", kind);
 }
 
 static cg_status check(cg_case *c) {

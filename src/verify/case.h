@@ -23,11 +23,12 @@ struct cg_case {
     double rtol, atol;
 };
 
-/* What stands in the place of one expected tensor. */
+/* One expected tensor and what stands in its place. */
 typedef struct cg_computed {
-    const cg_stored *expected;
-    cg_shape shape;
-    double *values; /* NULL: nothing was computed */
+    const cg_stored *stored;
+    double *expected;
+    cg_shape shape; /* of what was computed */
+    double *actual; /* NULL: nothing was */
 } cg_computed;
 
 typedef struct cg_results {
@@ -69,7 +70,10 @@ cg_status cg_case_require(const cg_case *c, const char *name, cg_stored_dtype dt
 /* CG_ERR_FORMAT when a value is NaN. */
 cg_status cg_case_check_numbers(const cg_case *c, const cg_stored *expected) CG_MUST_USE;
 
-/* Creates a tensor on the device and writes the file's values: the device's own float type, i64 for integers. */
+/* Writes the file's values into a tensor of that shape: real numbers into f32 or f64, integers into i64. */
+cg_status cg_case_write(const cg_stored *stored, cg_tensor *tensor) CG_MUST_USE;
+
+/* The same into a new tensor: of the device's own float type, i64 for integers. */
 cg_status cg_case_upload(const cg_stored *stored, cg_device *device, cg_tensor **tensor) CG_MUST_USE;
 
 /* Keeps what was computed: a tensor's values (NULL: there are none), or doubles of the expected shape. */
@@ -81,7 +85,7 @@ void cg_results_free(cg_results *results);
 cg_status cg_results_write(const cg_results *results, const char *case_name, const char *device,
                            const char *path) CG_MUST_USE;
 
-/* Compares all results: outcome PASS or FAIL. */
+/* Compares all results: the outcome is PASS or FAIL. */
 cg_status cg_results_judge(const cg_results *results, double rtol, double atol, cg_verdict *verdict) CG_MUST_USE;
 
 #endif

@@ -109,7 +109,8 @@ cg_status cg_case_check_module(cg_case *c) {
     const char *mode = cg_safetensors_metadata(c->file, "mode");
     c->eval = mode != NULL && strcmp(mode, "eval") == 0;
     if (!c->eval && (mode == NULL || strcmp(mode, "train") != 0)) {
-        return cg_case_bad(c, "metadata \"mode\" is %.40s, train or eval was expected", mode != NULL ? mode : "missing");
+        return cg_case_bad(c, "metadata \"mode\" is %.40s, train or eval was expected",
+                           mode != NULL ? mode : "missing");
     }
     for (size_t i = 0; i < cg_safetensors_count(c->file); i++) {
         CG_TRY(check_tensor(c, cg_safetensors_tensor(c->file, i)));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define LARGEST_PATTERN 128
+#define SMALLEST_SCRATCH ((size_t)1 << 20)
 #define LARGEST_STAGE ((size_t)4 << 20)
 
 cg_status ocl_memory_create(ocl_device *device, size_t bytes, cl_mem *memory) {
@@ -36,13 +37,15 @@ void ocl_memory_release(ocl_device *device, cl_mem memory) {
     clReleaseMemObject(memory);
 }
 
-/* Grown by at least an eighth, so that slowly rising sizes do not allocate each time. Work that is queued keeps the old
- * memory. */
+/* Large enough for most from the start, and grown by at least an eighth, so that rising sizes do not allocate each
+ * time. Work that is queued keeps the old memory. */
 cg_status ocl_scratch_get(ocl_device *device, ocl_scratch_use use, size_t bytes, cl_mem *memory) {
     ocl_scratch *scratch = &device->scratch[use];
     if (bytes > scratch->bytes) {
+        size_t eighth_more = scratch->bytes + scratch->bytes / 8;
+        size_t wanted = bytes > SMALLEST_SCRATCH ? bytes : SMALLEST_SCRATCH;
+        wanted = eighth_more > wanted && eighth_more <= device->info.max_allocation_bytes ? eighth_more : wanted;
         ocl_memory_release(device, scratch->memory);
-        size_t wanted = scratch->bytes + scratch->bytes / 8 > bytes ? scratch->bytes + scratch->bytes / 8 : bytes;
         *scratch = (ocl_scratch){0};
         CG_TRY(ocl_memory_create(device, wanted, &scratch->memory));
         scratch->bytes = wanted;
@@ -124,7 +127,9 @@ cg_status ocl_write(void *handle, void *buffer, size_t offset, const void *sourc
     if (bytes == 0) {
         return CG_OK;
     }
-    if (bytes <= LARGEST_PATTERN && (bytes & (bytes - 1)) == 0 && offset % bytes == 0) {
+    /* Oclgrind does not see that a fill initializes. */
+    bool pattern = bytes <= LARGEST_PATTERN && !device->info.simulator;
+    if (pattern && (bytes & (bytes - 1)) == 0 && offset % bytes == 0) {
         cl_int code = clEnqueueFillBuffer(device->queue, buffer, source, bytes, offset, bytes, 0, NULL, NULL);
         return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueFillBuffer", "write");
     }

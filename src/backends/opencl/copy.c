@@ -1,4 +1,4 @@
-/* copy and fill: the driver's own commands; adding a copy is a kernel. */
+/* copy, by the driver's own command, or by a kernel that adds; fill. */
 #include "ocl.h"
 
 cg_status ocl_copy_op(ocl_device *device, const cg_op *op) {
@@ -37,11 +37,22 @@ static element convert(cg_dtype dtype, double value) {
     }
 }
 
+/* Words are filled by a kernel, on all units; other sizes, of little data, by the driver. */
 cg_status ocl_fill(ocl_device *device, const cg_op *op) {
     const cg_operand *y = &op->outputs[0];
     size_t size = ocl_element_size(y->dtype);
+    uint64_t n = ocl_numel(y);
     element value = convert(y->dtype, ((const cg_fill_attrs *)op->attrs)->value);
-    cl_int code = clEnqueueFillBuffer(device->queue, y->buffer, &value, size, y->offset * size,
-                                      (size_t)ocl_numel(y) * size, 0, NULL, NULL);
+    if (size == sizeof value.i32) {
+        ocl_share part = ocl_share_rows(device, 1, n);
+        return ocl_launch(
+            device, &(ocl_call){.file = "copy.cl",
+                                .kernel = "fill",
+                                .items = {ocl_share_items(&part)},
+                                .group = ocl_group(device),
+                                .args = {OCL_OPERAND(*y), ocl_count(n), ocl_count(part.run), ocl_flag(value.i32)}});
+    }
+    cl_int code =
+        clEnqueueFillBuffer(device->queue, y->buffer, &value, size, y->offset * size, (size_t)n * size, 0, NULL, NULL);
     return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueFillBuffer", "fill");
 }

@@ -215,6 +215,8 @@ static void describe(const cg_host *host, const found *entry, cg_device_info *in
     info->type = entry->type & CL_DEVICE_TYPE_CPU   ? CG_DEVICE_CPU
                  : entry->type & CL_DEVICE_TYPE_GPU ? CG_DEVICE_GPU
                                                     : CG_DEVICE_ACCELERATOR;
+    snprintf(info->profile, sizeof info->profile,
+             info->type == CG_DEVICE_CPU ? "cpu" : "gpu"); /* unless told otherwise */
     info->integrated = device_number(device, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(cl_bool)) != 0;
     info->simulator = entry->rank == 4;
     info->units = (uint32_t)device_number(device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof(cl_uint));

@@ -96,6 +96,7 @@ static cg_status parse_options(ocl_device *device, const cg_option *options, siz
             return device->host->fail(CG_ERR_ARGUMENT, "opencl: profile=%s: cpu and gpu are known", value);
         }
         device->cpu_shape = strcmp(value, "cpu") == 0;
+        snprintf(device->info.profile, sizeof device->info.profile, "%s", value);
     }
     return CG_OK;
 }
@@ -173,10 +174,10 @@ static cg_status create_queue(ocl_device *device) {
     if (device->queue == NULL) {
         return ocl_fail(device, code, "clCreateCommandQueue", NULL);
     }
-    const cl_long zero = 0;
-    CG_TRY(ocl_memory_create(device, 4 * sizeof zero, &device->errors));
-    code = clEnqueueFillBuffer(device->queue, device->errors, &zero, sizeof zero, 0, 4 * sizeof zero, 0, NULL, NULL);
-    return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueFillBuffer", "error words");
+    const cl_long zero[4] = {0};
+    CG_TRY(ocl_memory_create(device, sizeof zero, &device->errors));
+    code = clEnqueueWriteBuffer(device->queue, device->errors, CL_TRUE, 0, sizeof zero, zero, 0, NULL, NULL);
+    return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueWriteBuffer", "error words");
 }
 
 static void close_device(void *handle) {

@@ -48,19 +48,21 @@ static const cg_embedded *included(const char *line, const char *end) {
     return quote != NULL ? find(line + length, (size_t)(quote - line) - length) : NULL;
 }
 
-/* Files include files that include none: `expand` goes one level down. */
-static void expand(output *out, const cg_embedded *file, bool nested) {
+#define DEEPEST 3
+
+/* Writes a file and, for each line that includes one, that one: `depth` levels below the first. */
+static void expand(output *out, const cg_embedded *file, int depth) {
     append_line_directive(out, 1, file->name);
     int number = 1;
     for (const char *line = file->text, *stop = line + file->size, *end; line < stop; line = end, number++) {
         const char *newline = memchr(line, '\n', (size_t)(stop - line));
         end = newline != NULL ? newline + 1 : stop;
-        const cg_embedded *other = nested ? NULL : included(line, end);
+        const cg_embedded *other = depth < DEEPEST ? included(line, end) : NULL;
         if (other == NULL) {
             append(out, line, (size_t)(end - line));
             continue;
         }
-        expand(out, other, true);
+        expand(out, other, depth + 1);
         append_line_directive(out, number + 1, file->name);
     }
 }
@@ -71,13 +73,13 @@ cg_status ocl_source(const cg_host *host, const char *file, char **text, size_t 
         return host->fail(CG_ERR_NAME, "kernel file %s is not part of this build", file);
     }
     output out = {0};
-    expand(&out, start, false);
+    expand(&out, start, 0);
     out.bytes = host->alloc(out.length + 1);
     if (out.bytes == NULL) {
         return CG_ERR_MEMORY;
     }
     out.length = 0;
-    expand(&out, start, false);
+    expand(&out, start, 0);
     out.bytes[out.length] = '\0';
     *text = out.bytes;
     *length = out.length;

@@ -10,6 +10,20 @@
 #include "dispatch.h"
 #include "registry.h"
 
+/* Written out, a device has its profile even where nobody asked for one, then its other options. */
+static void write_options(cg_device_info *info, const cg_option *options, size_t n_options) {
+    bool has_profile = info->profile[0] == '\0';
+    for (size_t i = 0; i < n_options; i++) {
+        has_profile = has_profile || strcmp(options[i].key, "profile") == 0;
+    }
+    const cg_option profile = {"profile", info->profile};
+    for (size_t i = has_profile ? 1 : 0; i <= n_options; i++) {
+        const cg_option *option = i == 0 ? &profile : &options[i - 1];
+        size_t used = strlen(info->string);
+        snprintf(info->string + used, sizeof info->string - used, ",%s=%s", option->key, option->value);
+    }
+}
+
 static size_t described_devices(const cg_backend *backend, cg_device_info **infos) {
     size_t count = cg_backend_devices(backend, infos);
     if (count > 0) {
@@ -28,6 +42,7 @@ cg_status cg_device_list(cg_device_info *infos, size_t capacity, size_t *count) 
         for (size_t j = 0; j < n; j++, (*count)++) {
             if (*count < capacity) {
                 infos[*count] = own[j];
+                write_options(&infos[*count], NULL, 0);
             }
         }
         cg_free(own);
@@ -45,22 +60,6 @@ static cg_dtype real_of(const cg_option *options, size_t n_options) {
     return CG_F32;
 }
 
-/* Written out, a device has its profile even where nobody asked for one; uuid and the like stand in the selector. */
-static void append_options(cg_device_info *info, const cg_option *options, size_t n_options) {
-    bool has_profile = info->profile[0] == '\0';
-    for (size_t i = 0; i < n_options; i++) {
-        has_profile = has_profile || strcmp(options[i].key, "profile") == 0;
-    }
-    if (!has_profile) {
-        size_t used = strlen(info->string);
-        snprintf(info->string + used, sizeof info->string - used, ",profile=%s", info->profile);
-    }
-    for (size_t i = 0; i < n_options; i++) {
-        size_t used = strlen(info->string);
-        snprintf(info->string + used, sizeof info->string - used, ",%s=%s", options[i].key, options[i].value);
-    }
-}
-
 static cg_status open_described(const cg_backend *backend, size_t index, const cg_device_info *info,
                                 const cg_option *options, size_t n_options, cg_device **out) {
     cg_device *device = cg_alloc_zero(1, sizeof *device);
@@ -70,7 +69,7 @@ static cg_status open_described(const cg_backend *backend, size_t index, const c
     device->backend = backend;
     device->info = *info;
     device->real = real_of(options, n_options);
-    append_options(&device->info, options, n_options);
+    write_options(&device->info, options, n_options);
     cg_status status = backend->open(cg_host_table(), index, options, n_options, &device->handle);
     if (status != CG_OK) {
         cg_fail_context(status, "device '%s': ", device->info.string);

@@ -57,19 +57,23 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_b(__global con
     }
 }
 
+/* Transposes a block of CG_WIDTH rows: interleaving the upper with the lower half of the rows, as often as the width is
+ * a power of two, does it. */
+static inline void transpose(float *block) {
 #if CG_WIDTH == 4
-static inline void transpose(float4 *rows) {
-    float block[16];
     for (uint i = 0; i < 4; i++) {
-        vstore4(rows[i], i, block);
+        for (uint j = 0; j < i; j++) {
+            float other = block[4 * i + j];
+            block[4 * i + j] = block[4 * j + i];
+            block[4 * j + i] = other;
+        }
     }
-    for (uint i = 0; i < 4; i++) {
-        rows[i] = (float4)(block[i], block[4 + i], block[8 + i], block[12 + i]);
-    }
-}
 #else
-/* Interleaving the upper with the lower half of the rows, as often as the width is a power of two, transposes. */
-static inline void transpose(vfloat *rows) {
+    vfloat rows[CG_WIDTH];
+#pragma unroll
+    for (uint i = 0; i < CG_WIDTH; i++) {
+        rows[i] = VLOAD(block + i * CG_WIDTH);
+    }
 #pragma unroll
     for (uint stage = 1; stage < CG_WIDTH; stage *= 2) {
         vfloat next[CG_WIDTH];
@@ -85,8 +89,23 @@ static inline void transpose(vfloat *rows) {
             rows[i] = next[i];
         }
     }
-}
+#pragma unroll
+    for (uint i = 0; i < CG_WIDTH; i++) {
+        VSTORE(rows[i], block + i * CG_WIDTH);
+    }
 #endif
+}
+
+/* A block of rows `row` and up, `apart` elements from one to the next, `count` elements of each; zeros from end_row on
+ * and beyond count; transposed. */
+static inline void load_transposed(__global const float *x, ulong apart, ulong row, ulong end_row, ulong count,
+                                   float *block) {
+    for (uint i = 0; i < CG_WIDTH; i++) {
+        vfloat value = row + i < end_row ? load_part(x + i * apart, count, 0.0f) : (vfloat)(0.0f);
+        VSTORE(value, block + i * CG_WIDTH);
+    }
+    transpose(block);
+}
 
 /* The same panels from a B that is stored transposed: k is its fast axis, `outer` leads to the next column. */
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
@@ -96,17 +115,10 @@ pack_b_transposed(__global const float *b, __global float *to, packing p, ulong 
     b += p.at + get_global_id(2) * p.batch + column * p.outer;
     to += get_global_id(2) * p.to_batch + (vector / CG_VECTORS) * TILE_COLUMNS * p.k + vector % CG_VECTORS * CG_WIDTH;
     for (ulong k = first; k < end; k += CG_WIDTH) {
-        vfloat rows[CG_WIDTH];
-#pragma unroll
-        for (uint i = 0; i < CG_WIDTH; i++) {
-            rows[i] = column + i < p.columns ? load_part(b + i * p.outer + k, end - k, 0.0f) : (vfloat)(0.0f);
-        }
-        transpose(rows);
-#pragma unroll
-        for (uint i = 0; i < CG_WIDTH; i++) {
-            if (k + i < end) {
-                VSTORE(rows[i], to + (k + i) * TILE_COLUMNS);
-            }
+        float block[CG_WIDTH * CG_WIDTH];
+        load_transposed(b + k, p.outer, column, p.columns, end - k, block);
+        for (uint i = 0; i < CG_WIDTH && k + i < end; i++) {
+            VSTORE(VLOAD(block + i * CG_WIDTH), to + (k + i) * TILE_COLUMNS);
         }
     }
 }
@@ -141,45 +153,34 @@ static inline void store_rows(vfloat value, __global float *to) {
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void pack_a_rows(__global const float *a, __global float *to,
                                                                          packing p, ulong each) {
     ulong row = get_global_id(0) * TILE_ROWS, first = get_global_id(1) * each, end = min(first + each, p.k);
-    ulong count = min((ulong)TILE_ROWS, p.rows - row);
+    ulong end_row = min(row + TILE_ROWS, p.rows);
     a += p.at + get_global_id(2) * p.batch + row * p.outer;
     to += get_global_id(2) * p.to_batch + row * p.k;
     for (ulong k = first; k < end; k += CG_WIDTH) {
-        vfloat rows[CG_WIDTH];
-#pragma unroll
-        for (uint i = 0; i < CG_WIDTH; i++) {
-            rows[i] = i < count ? load_part(a + i * p.outer + k, end - k, 0.0f) : (vfloat)(0.0f);
-        }
-        transpose(rows);
-#pragma unroll
-        for (uint i = 0; i < CG_WIDTH; i++) {
-            if (k + i < end) {
-                store_rows(rows[i], to + (k + i) * TILE_ROWS);
-            }
+        float block[CG_WIDTH * CG_WIDTH];
+        load_transposed(a + k, p.outer, row, end_row, end - k, block);
+        for (uint i = 0; i < CG_WIDTH && k + i < end; i++) {
+            store_rows(VLOAD(block + i * CG_WIDTH), to + (k + i) * TILE_ROWS);
         }
     }
 }
 #endif
 
 /* One row of a tile to C, columns [skip, count) of it. */
-static inline void store_row(vfloat *row, __global float *c, __global const float *bias, ulong skip, ulong count,
+static inline void store_row(const float *row, __global float *c, __global const float *bias, ulong skip, ulong count,
                              const result *r) {
     if (skip == 0 && count == TILE_COLUMNS) {
-        for (uint v = 0; v < CG_VECTORS; v++) {
-            vfloat value = row[v];
+        for (uint i = 0; i < TILE_COLUMNS; i += CG_WIDTH) {
+            vfloat value = VLOAD(row + i);
             if (r->add) {
-                value += VLOAD(c + v * CG_WIDTH);
+                value += VLOAD(c + i);
             }
-            VSTORE(r->has_bias ? value + VLOAD(bias + v * CG_WIDTH) : value, c + v * CG_WIDTH);
+            VSTORE(r->has_bias ? value + VLOAD(bias + i) : value, c + i);
         }
         return;
     }
-    float part[TILE_COLUMNS];
-    for (uint v = 0; v < CG_VECTORS; v++) {
-        VSTORE(row[v], part + v * CG_WIDTH);
-    }
     for (ulong i = skip; i < count; i++) {
-        float value = r->add ? c[i] + part[i] : part[i];
+        float value = r->add ? c[i] + row[i] : row[i];
         c[i] = r->has_bias ? value + bias[i] : value;
     }
 }
@@ -219,13 +220,20 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_tile(__globa
             }
         }
     }
-    c += r.at + matrix * r.batch + row * r.ld + column;
-    bias += r.bias_at + column;
+    float out[TILE_ROWS * TILE_COLUMNS]; /* so that the loop below need not be unrolled to keep `tile` in registers */
 #pragma unroll
     for (uint i = 0; i < TILE_ROWS; i++) {
-        if (row + i >= row_start && row + i < r.m) {
-            store_row(tile[i], c + i * r.ld, bias, column_start - column, min((ulong)TILE_COLUMNS, r.n - column), &r);
+#pragma unroll
+        for (uint v = 0; v < CG_VECTORS; v++) {
+            VSTORE(tile[i][v], out + i * TILE_COLUMNS + v * CG_WIDTH);
         }
+    }
+    c += r.at + matrix * r.batch + row * r.ld + column;
+    bias += r.bias_at + column;
+    ulong skip = column_start - column, columns = min((ulong)TILE_COLUMNS, r.n - column);
+    ulong end_row = min((ulong)TILE_ROWS, r.m - row);
+    for (ulong i = row_start - row; i < end_row; i++) {
+        store_row(out + i * TILE_COLUMNS, c + i * r.ld, bias, skip, columns, &r);
     }
 }
 

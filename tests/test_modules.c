@@ -346,7 +346,8 @@ Test(modules, compute_what_their_text_says) {
 }
 
 Test(modules, losses_reduce_as_told) {
-    static const char *const texts[] = {"MSELoss()", "MSELoss('sum')", "CrossEntropyLoss()", "CrossEntropyLoss(reduction='sum')"};
+    static const char *const texts[] = {"MSELoss()", "MSELoss('sum')", "CrossEntropyLoss()",
+                                        "CrossEntropyLoss(reduction='sum')"};
     static const double expected[] = {2.5, 10.0, 0.8132616875182228, 1.6265233750364456};
     cg_tensor *x = test_tensor(device, CG_SHAPE(2, 2), (double[]){1, 2, 3, 4});
     cg_tensor *t = test_tensor(device, CG_SHAPE(2, 2), (double[]){1, 3, 6, 4});

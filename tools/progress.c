@@ -13,7 +13,7 @@
 #define LINE_SIZE 256
 
 void progress_open(progress_view *view, FILE *stream, bool quiet) {
-    *view = (progress_view){.stream = stream, .quiet = quiet, .accuracy = NAN};
+    *view = (progress_view){.stream = stream, .quiet = quiet};
     view->live = !quiet && terminal_is_live(stream);
     view->utf8 = terminal_is_utf8();
 }
@@ -65,8 +65,8 @@ static void describe(const progress_view *view, const cg_progress *progress, dou
     if (isfinite(progress->loss)) {
         append(line, room, "  loss %.4f", progress->loss);
     }
-    if (isfinite(view->accuracy)) {
-        append(line, room, "  accuracy %.2f %%", 100 * view->accuracy);
+    if (isfinite(progress->accuracy)) {
+        append(line, room, "  accuracy %.2f %%", 100 * progress->accuracy);
     }
     double seconds = time - view->begin;
     int64_t steps = progress->step - view->begin_step;
@@ -142,7 +142,6 @@ static void print_accuracy(FILE *stream, double accuracy) {
 }
 
 void progress_epoch(progress_view *view, const cg_progress *progress) {
-    view->accuracy = progress->valid_accuracy;
     if (view->quiet) {
         return;
     }

@@ -18,7 +18,6 @@ typedef struct progress_view {
     int64_t epoch; /* of which `begin` and `begin_samples` are */
     double begin;
     int64_t begin_samples, begin_step;
-    double accuracy; /* of the last validation; NAN: none yet */
 } progress_view;
 
 void progress_open(progress_view *view, FILE *stream, bool quiet);

@@ -15,6 +15,8 @@ typedef struct cg_progress {
     int64_t batch, batches; /* in this epoch, from 1 */
     int64_t samples;        /* trained on in this epoch */
     double loss;            /* this batch's, before its update (step events); running mean of this epoch (progress) */
+    double
+        accuracy; /* running, of this epoch's training rows: of one batch in 16, NAN before the first and for numbers */
     double lr;
     double seconds;       /* since the first update began */
     double train_seconds; /* epoch events: this epoch's updates, without loading, building and validation */

@@ -18,7 +18,7 @@ struct cg_node {
     cg_backward_fn backward; /* NULL: no gradient flows through */
     uint32_t n_inputs, n_outputs;
     uint32_t accumulate;
-    bool idle;               /* nothing to run: its outputs are empty */
+    bool idle;                        /* nothing to run: its outputs are empty */
     cg_tensor *inputs[CG_MAX_INPUTS]; /* NULL: absent */
     cg_tensor *outputs[CG_MAX_OUTPUTS];
 };

@@ -37,7 +37,8 @@ typedef struct cg_arguments {
     cg_syntax defaults; /* what the fallbacks point into */
 } cg_arguments;
 
-/* CG_ERR_ARGUMENT (CG_ERR_NAME for what is `later`) names the call, the argument, what was given and what was expected. `call` must stay. */
+/* CG_ERR_ARGUMENT (CG_ERR_NAME for what is `later`) names the call, the argument, what was given and what was expected.
+ * `call` must stay. */
 cg_status cg_arguments_bind(const cg_expression *call, const char *signature, cg_arguments *arguments) CG_MUST_USE;
 void cg_arguments_free(cg_arguments *arguments);
 

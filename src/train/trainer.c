@@ -8,6 +8,7 @@
 #include "alloc.h"
 #include "collector.h"
 #include "evaluator.h"
+#include "sample.h"
 
 #define HISTORY 16
 
@@ -47,6 +48,7 @@ struct cg_trainer {
     bool seen_full, seen_last; /* batch sizes that have had their first step */
     bool stop;                 /* a callback returned false */
     cg_collector history;
+    cg_sample sample; /* for the running accuracy; empty when the target is a number */
     pending_step pending[HISTORY];
     size_t n_pending;
     double loss_sum; /* of this epoch's losses that are known, weighted by samples */
@@ -83,6 +85,9 @@ static cg_status build(cg_trainer *t) {
     CG_TRY(cg_loader_create(t->device, t->data, CG_SPLIT_TRAIN, t->options.batch, &t->loader));
     t->batches = cg_loader_batches(t->loader);
     CG_TRY(cg_collector_create(t->device, cg_device_real(t->device), HISTORY, 1, &t->history));
+    if (cg_data_describe(t->data)->classes > 0) {
+        CG_TRY(cg_sample_create(t->device, t->options.batch, &t->sample));
+    }
     return cg_evaluator_create(t->model, t->loss, t->data, CG_SPLIT_VALID, t->options.batch, &t->validation);
 }
 
@@ -113,6 +118,7 @@ void cg_trainer_destroy(cg_trainer *t) {
     }
     cg_evaluator_destroy(t->validation);
     cg_collector_clear(&t->history);
+    cg_sample_clear(&t->sample);
     cg_loader_destroy(t->loader);
     cg_tape_destroy(t->tape);
     cg_free(t);
@@ -151,6 +157,7 @@ static cg_progress progress_now(const cg_trainer *t) {
         .batches = t->batches,
         .samples = t->samples,
         .loss = t->loss_samples > 0 ? t->loss_sum / (double)t->loss_samples : NAN,
+        .accuracy = cg_sample_accuracy(&t->sample),
         .lr = cg_optimizer_lr(t->optimizer),
         .seconds = now() - t->begin,
         .train_loss = NAN,
@@ -205,6 +212,7 @@ static cg_status read_history(cg_trainer *t) {
     }
     double losses[HISTORY], begin = now();
     CG_TRY(cg_tensor_read_f64(t->history.values, losses, HISTORY));
+    CG_TRY(cg_sample_read(&t->sample));
     end_stretch(&t->clock, begin, now());
     for (size_t i = 0; i < n; i++) {
         CG_TRY(tell_step(t, &t->pending[i], losses[i]));
@@ -219,6 +227,9 @@ static cg_status record_step(cg_trainer *t, const cg_batch *batch) {
     CG_TRY(cg_backward(t->tape, loss));
     CG_TRY(cg_optimizer_step(t->optimizer, t->tape));
     CG_TRY(cg_copy(t->tape, t->history.slots[t->n_pending], loss));
+    if (t->n_pending == HISTORY - 1) {
+        CG_TRY(cg_sample_record(&t->sample, t->tape, output, batch->y));
+    }
     return cg_tape_run(t->tape);
 }
 
@@ -315,6 +326,7 @@ static cg_status finish_epoch(cg_trainer *t) {
 static void begin_epoch(cg_trainer *t) {
     t->samples = t->loss_samples = 0;
     t->loss_sum = 0;
+    t->sample.right = t->sample.judged = 0;
     t->clock = (step_clock){0};
 }
 

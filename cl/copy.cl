@@ -1,5 +1,9 @@
-/* Adding one tensor to another, and filling one with a word, whatever its type. Plain copies are the driver's own. */
+/* Adding a tensor to another, filling one with any pattern, copying where the driver's own command will not do. */
 #include "prelude.cl"
+
+#ifndef CG_ELEMENT
+#define CG_ELEMENT uint
+#endif
 
 __kernel void copy_add(__global const float *x, ulong x_at, __global float *y, ulong y_at, ulong n, ulong run) {
     ulong first = get_global_id(0) * run, end = min(first + run, n);
@@ -8,9 +12,16 @@ __kernel void copy_add(__global const float *x, ulong x_at, __global float *y, u
     }
 }
 
-__kernel void fill(__global int *y, ulong y_at, ulong n, ulong run, int word) {
+__kernel void fill(__global CG_ELEMENT *y, ulong y_at, ulong n, ulong run, ulong bits) {
     ulong first = get_global_id(0) * run, end = min(first + run, n);
     for (ulong i = first; i < end; i++) {
-        y[y_at + i] = word;
+        y[y_at + i] = (CG_ELEMENT)bits;
+    }
+}
+
+__kernel void copy_bytes(__global const uchar *x, ulong x_at, __global uchar *y, ulong y_at, ulong n, ulong run) {
+    ulong first = get_global_id(0) * run, end = min(first + run, n);
+    for (ulong i = first; i < end; i++) {
+        y[y_at + i] = x[x_at + i];
     }
 }

@@ -120,6 +120,15 @@ static cg_status write_staged(ocl_device *device, cl_mem memory, size_t offset, 
     return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueWriteBuffer", NULL);
 }
 
+/* Oclgrind takes what the host stores for the whole buffer and the rest for uninitialized: there a kernel stores. */
+static cg_status write_simulated(ocl_device *device, cl_mem memory, size_t offset, const void *source, size_t bytes) {
+    cl_mem stage;
+    CG_TRY(ocl_scratch_get(device, OCL_SCRATCH_STAGE, bytes, &stage));
+    cl_int code = clEnqueueWriteBuffer(device->queue, stage, CL_TRUE, 0, bytes, source, 0, NULL, NULL);
+    return code == CL_SUCCESS ? ocl_copy_bytes(device, stage, 0, memory, offset, bytes)
+                              : ocl_fail(device, code, "clEnqueueWriteBuffer", NULL);
+}
+
 /* A few bytes travel as the pattern of a fill, more through a copy of our own: neither waits for the queue. Only what
  * is large does. */
 cg_status ocl_write(void *handle, void *buffer, size_t offset, const void *source, size_t bytes) {
@@ -127,9 +136,10 @@ cg_status ocl_write(void *handle, void *buffer, size_t offset, const void *sourc
     if (bytes == 0) {
         return CG_OK;
     }
-    /* Oclgrind does not see that a fill initializes. */
-    bool pattern = bytes <= LARGEST_PATTERN && !device->info.simulator;
-    if (pattern && (bytes & (bytes - 1)) == 0 && offset % bytes == 0) {
+    if (device->info.simulator) {
+        return write_simulated(device, buffer, offset, source, bytes);
+    }
+    if (bytes <= LARGEST_PATTERN && (bytes & (bytes - 1)) == 0 && offset % bytes == 0) {
         cl_int code = clEnqueueFillBuffer(device->queue, buffer, source, bytes, offset, bytes, 0, NULL, NULL);
         return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueFillBuffer", "write");
     }
@@ -160,11 +170,10 @@ static cg_status errors_check(ocl_device *device, const cl_long words[4]) {
     if (words[0] == 0) {
         return CG_OK;
     }
-    const cl_long zero = 0;
-    cl_int code =
-        clEnqueueFillBuffer(device->queue, device->errors, &zero, sizeof zero, 0, 4 * sizeof zero, 0, NULL, NULL);
+    static const cl_long zero[4] = {0};
+    cl_int code = clEnqueueWriteBuffer(device->queue, device->errors, CL_FALSE, 0, sizeof zero, zero, 0, NULL, NULL);
     if (code != CL_SUCCESS) {
-        return ocl_fail(device, code, "clEnqueueFillBuffer", "error words");
+        return ocl_fail(device, code, "clEnqueueWriteBuffer", "error words");
     }
     return device->host->fail(CG_ERR_INDEX, "%s: class %lld of row %lld is not in 0..%lld", name_of(words[0]),
                               (long long)words[2], (long long)words[1], (long long)words[3] - 1);
@@ -189,6 +198,9 @@ cg_status ocl_copy(void *handle, void *source, size_t source_offset, void *desti
     ocl_device *device = handle;
     if (bytes == 0) {
         return CG_OK;
+    }
+    if (device->info.simulator) {
+        return ocl_copy_bytes(device, source, source_offset, destination, offset, bytes);
     }
     cl_int code = clEnqueueCopyBuffer(device->queue, source, destination, source_offset, offset, bytes, 0, NULL, NULL);
     return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueCopyBuffer", NULL);

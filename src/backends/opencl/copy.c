@@ -17,42 +17,53 @@ cg_status ocl_copy_op(ocl_device *device, const cg_op *op) {
                                   .args = {OCL_OPERAND(*x), OCL_OPERAND(*y), ocl_count(n), ocl_count(part.run)}});
 }
 
-typedef union element {
-    cl_float f32;
-    cl_int i32;
-    cl_long i64;
-    cl_uchar u8;
-} element;
+/* By a kernel, where the driver's own command will not do. */
+cg_status ocl_copy_bytes(ocl_device *device, cl_mem source, size_t source_offset, cl_mem destination, size_t offset,
+                         size_t bytes) {
+    ocl_share part = ocl_share_rows(device, 1, bytes);
+    return ocl_launch(device,
+                      &(ocl_call){.file = "copy.cl",
+                                  .kernel = "copy_bytes",
+                                  .items = {ocl_share_items(&part)},
+                                  .group = ocl_group(device),
+                                  .args = {ocl_memory(source), ocl_count(source_offset), ocl_memory(destination),
+                                           ocl_count(offset), ocl_count(bytes), ocl_count(part.run)}});
+}
 
-static element convert(cg_dtype dtype, double value) {
+/* What the kernel is to write, by its size, and its bits. */
+typedef struct pattern {
+    const char *defines;
+    uint64_t bits;
+} pattern;
+
+static pattern pattern_of(cg_dtype dtype, double value) {
+    union {
+        cl_float real;
+        cl_uint bits;
+    } word = {.real = (cl_float)value};
     switch (dtype) {
     case CG_I32:
-        return (element){.i32 = (cl_int)value};
+        return (pattern){"-DCG_ELEMENT=uint", (cl_uint)(cl_int)value};
     case CG_I64:
-        return (element){.i64 = (cl_long)value};
+        return (pattern){"-DCG_ELEMENT=ulong", (cl_ulong)(cl_long)value};
     case CG_U8:
-        return (element){.u8 = (cl_uchar)value};
+        return (pattern){"-DCG_ELEMENT=uchar", (cl_uchar)value};
     default:
-        return (element){.f32 = (cl_float)value};
+        return (pattern){"-DCG_ELEMENT=uint", word.bits};
     }
 }
 
-/* Words are filled by a kernel, on all units; other sizes, of little data, by the driver. */
+/* A kernel works on all units; not every driver's own command does. */
 cg_status ocl_fill(ocl_device *device, const cg_op *op) {
     const cg_operand *y = &op->outputs[0];
-    size_t size = ocl_element_size(y->dtype);
     uint64_t n = ocl_numel(y);
-    element value = convert(y->dtype, ((const cg_fill_attrs *)op->attrs)->value);
-    if (size == sizeof value.i32) {
-        ocl_share part = ocl_share_rows(device, 1, n);
-        return ocl_launch(
-            device, &(ocl_call){.file = "copy.cl",
-                                .kernel = "fill",
-                                .items = {ocl_share_items(&part)},
-                                .group = ocl_group(device),
-                                .args = {OCL_OPERAND(*y), ocl_count(n), ocl_count(part.run), ocl_flag(value.i32)}});
-    }
-    cl_int code =
-        clEnqueueFillBuffer(device->queue, y->buffer, &value, size, y->offset * size, (size_t)n * size, 0, NULL, NULL);
-    return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueFillBuffer", "fill");
+    pattern value = pattern_of(y->dtype, ((const cg_fill_attrs *)op->attrs)->value);
+    ocl_share part = ocl_share_rows(device, 1, n);
+    return ocl_launch(device,
+                      &(ocl_call){.file = "copy.cl",
+                                  .kernel = "fill",
+                                  .defines = value.defines,
+                                  .items = {ocl_share_items(&part)},
+                                  .group = ocl_group(device),
+                                  .args = {OCL_OPERAND(*y), ocl_count(n), ocl_count(part.run), ocl_count(value.bits)}});
 }

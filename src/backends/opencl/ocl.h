@@ -23,6 +23,7 @@ typedef enum ocl_scratch_use {
     OCL_SCRATCH_A,
     OCL_SCRATCH_B,
     OCL_SCRATCH_PARTS,
+    OCL_SCRATCH_STAGE,
     OCL_SCRATCH_COUNT,
 } ocl_scratch_use;
 
@@ -161,6 +162,8 @@ cg_status ocl_elementwise(ocl_device *device, const cg_op *op);
 bool ocl_is_elementwise(uint32_t number);
 cg_status ocl_copy_op(ocl_device *device, const cg_op *op);
 cg_status ocl_fill(ocl_device *device, const cg_op *op);
+cg_status ocl_copy_bytes(ocl_device *device, cl_mem source, size_t source_offset, cl_mem destination, size_t offset,
+                         size_t bytes);
 cg_status ocl_matmul(ocl_device *device, const cg_op *op);
 cg_status ocl_sum(ocl_device *device, const cg_op *op);
 cg_status ocl_expand(ocl_device *device, const cg_op *op);

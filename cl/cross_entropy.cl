@@ -16,8 +16,9 @@
 #define LANE_NUMBERS (int4)(0, 1, 2, 3)
 #endif
 
+/* As unsigned a negative class is too large. (rusticl gets class >= 0 wrong after int became long.) */
 static inline bool in_range(long class, ulong classes) {
-    return class >= 0 && class < (long)classes;
+    return (ulong)class < classes;
 }
 
 /* Reports a class that is out of range. errors: the op's number (as an int), then row, class, number of classes. */

@@ -110,6 +110,7 @@ Test(plugins, strings_that_fit_no_device_or_several_list_the_candidates) {
     expect_refused("", CG_ERR_SYNTAX, "must begin with a backend");
     expect_refused("cpu,", CG_ERR_SYNTAX, "key=value expected");
     expect_refused("cpu,threads", CG_ERR_SYNTAX, "not key=value");
+    expect_refused("cpu,threads=1,threads=2", CG_ERR_SYNTAX, "threads is given twice");
     expect_refused("cpu,=4", CG_ERR_SYNTAX, "not key=value");
 }
 

@@ -49,7 +49,8 @@ static int open_profiles(device_set *set, const cg_device_info *info) {
     int result = EXIT_GOOD;
     for (size_t i = 0; i < 2 && result == EXIT_GOOD; i++) {
         char string[sizeof info->string + 16];
-        snprintf(string, sizeof string, "%s,profile=%s", info->string, profiles[i]);
+        int length = (int)strcspn(info->string, ","); /* a list shows the profile that is the default */
+        snprintf(string, sizeof string, "%.*s,profile=%s", length, info->string, profiles[i]);
         result = open_one(set, string);
     }
     return result;

@@ -23,6 +23,11 @@ static cg_status parse_options(const char *whole, char *text, cg_device_string *
             return cg_fail(CG_ERR_SYNTAX, "device '%s': more than %d options", whole, CG_MAX_OPTIONS);
         }
         *equals = '\0';
+        for (size_t i = 0; i < parsed->n_options; i++) {
+            if (strcmp(parsed->options[i].key, text) == 0) {
+                return cg_fail(CG_ERR_SYNTAX, "device '%s': %s is given twice", whole, text);
+            }
+        }
         parsed->options[parsed->n_options++] = (cg_option){text, equals + 1};
         text = next;
     }

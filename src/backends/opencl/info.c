@@ -40,13 +40,13 @@ static const struct {
 static void platform_text(cl_platform_id platform, cl_platform_info what, char *text, size_t size) {
     char whole[TEXT_SIZE] = "";
     clGetPlatformInfo(platform, what, sizeof whole - 1, whole, NULL);
-    snprintf(text, size, "%s", whole);
+    snprintf(text, size, "%.*s", (int)size - 1, whole);
 }
 
 static void device_text(cl_device_id device, cl_device_info what, char *text, size_t size) {
     char whole[TEXT_SIZE] = "";
     clGetDeviceInfo(device, what, sizeof whole - 1, whole, NULL);
-    snprintf(text, size, "%s", whole);
+    snprintf(text, size, "%.*s", (int)size - 1, whole);
 }
 
 static cl_ulong device_number(cl_device_id device, cl_device_info what, size_t size) {

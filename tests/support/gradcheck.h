@@ -58,7 +58,7 @@ cg_status gradcheck_against(const gradcheck_case *test, cg_device *device, cg_de
 cg_status gradcheck_difference(const gradcheck_case *test, cg_device *device, cg_device *oracle);
 
 /* Runs the proofs of all cases on the device under test, and proof 1 where that is the reference; fails the running
- * test with the message of the first that fails, and when the device's budget admits no case at all. */
+ * test with the message of the first that fails, and skips it when the device's budget admits no case at all. */
 void gradcheck_all(const gradcheck_case *cases, size_t count);
 
 #endif

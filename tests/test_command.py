@@ -171,7 +171,8 @@ class Training(CommandTest):
     def test_without_arguments_the_digits_are_learned(self):
         begin = time.monotonic()
         text = self.good("train")
-        self.assertLess(time.monotonic() - begin, 60, "10 seconds on a machine that does nothing else")
+        if "CLGRAD_TEST_SLOW" not in os.environ:  # a build with sanitizers
+            self.assertLess(time.monotonic() - begin, 60, "10 seconds on a machine that does nothing else")
         accuracy = float(re.search(r"accuracy ([\d.]+) %", text.splitlines()[-1]).group(1))
         self.assertGreaterEqual(accuracy, 96)
 

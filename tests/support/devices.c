@@ -11,7 +11,7 @@
 static const struct {
     const char *word;
     double multiply_adds;
-} budgets[] = {{"oclgrind", 4e5}, {"rusticl", 2e9}, {"", 1e11}};
+} budgets[] = {{"oclgrind", 1e5}, {"rusticl", 2e9}, {"", 1e11}};
 
 const char *test_device_string(void) {
     const char *string = getenv("CLGRAD_TEST_DEVICE");

@@ -150,7 +150,7 @@ Test(ops, matmul_of_integers_is_exact) {
                                 {64, 64, 64}, {63, 65, 33}, {65, 127, 31}, {129, 257, 7}, {255, 12, 257}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         double work = (double)(sizes[i][0] * sizes[i][1] * sizes[i][2]);
-        for (int form = 0; form < 4 && 4 * work <= test_device_budget(); form++) {
+        for (int form = 0; form < 4 && 4 * work <= test_device_budget().multiply_adds; form++) {
             check_integer_matmul(sizes[i][0], sizes[i][1], sizes[i][2], form & 1, form & 2);
         }
     }

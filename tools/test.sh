@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# test.sh: installs all that the tests need, builds and runs every test. test.sh --build: the same without running them.
+# test.sh: installs all that the tests need, four OpenCL implementations among it, builds, and runs every test on every device. The last
+# lines name the devices with their totals; one of the four drivers missing is a failure.
+# test.sh --build: installs, configures and builds everything, and stops. test.sh --docs: writes the table of what passed into docs/, too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 run=yes
+docs=no
 case "$*" in
 "") ;;
 --build) run=no ;;
+--docs) docs=yes ;;
 *)
-    echo "test.sh: unknown argument $* (usage: test.sh [--build])" >&2
+    echo "test.sh: unknown argument $* (usage: test.sh [--build|--docs])" >&2
     exit 2
     ;;
 esac
@@ -20,13 +24,17 @@ if ! $venv/bin/python -c 'import numpy, safetensors' 2>/dev/null; then
     python3 -m venv $venv
     $venv/bin/pip install --quiet --disable-pip-version-check numpy safetensors
 fi
-cmake --preset release -DCLGRAD_TESTS=ON -DCLGRAD_TEST_REQUIRE=all -DPython3_EXECUTABLE="$PWD/$venv/bin/python"
+tools/with-drivers true
+cmake --preset release -DCLGRAD_TESTS=ON "-DCLGRAD_TEST_REQUIRE=pocl;intel;rusticl;oclgrind" -DPython3_EXECUTABLE="$PWD/$venv/bin/python"
 cmake --build --preset release
 [ $run = yes ] || exit 0
 
-# The drivers' and our own caches stay in the build folder, so that nothing of the machine's or the user's is used or changed.
-cd build/release
-export POCL_CACHE_DIR=$PWD/pocl-cache CLGRAD_CACHE_DIR=$PWD/clgrad-cache
-export OMP_WAIT_POLICY=passive # several tests share the cores: a thread that waits must not spin
-mkdir -p "$POCL_CACHE_DIR" "$CLGRAD_CACHE_DIR"
-ctest --output-on-failure --no-tests=error --parallel "$(nproc)"
+build=build/release
+rm -rf $build/conformance
+mkdir -p $build/conformance
+status=0
+tools/with-drivers ctest --test-dir $build --output-on-failure --no-tests=error --parallel "$(nproc)" --output-junit tests.xml || status=$?
+tools/conformance $build/conformance $build
+[ $docs = no ] || tools/conformance $build/conformance docs
+tools/test-totals $build/tests.xml
+exit $status

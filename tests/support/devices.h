@@ -10,7 +10,8 @@
 /* The string of the device under test; "cpu" when the environment names none. */
 const char *test_device_string(void);
 
-/* Opens it, fallback an error, so that what passes was run there. Fails the running test when it cannot. */
+/* Opens it. Falling back is an error, so that what passes was run there; CLGRAD_TEST_FALLBACK=allow is for backends
+ * that run a few ops only. Fails the running test when it cannot. */
 cg_device *test_device_open(void);
 
 /* The oracle: the reference in double. */
@@ -19,8 +20,14 @@ cg_device *test_oracle_open(void);
 /* Proof 1 is about the reference alone and runs where the reference is under test. */
 bool test_device_is_reference(void);
 
-/* Multiply-adds that one generated case may cost on the device under test, all passes together. */
-double test_device_budget(void);
+/* What one generated case may cost on a device. */
+typedef struct test_budget {
+    const char *word;     /* part of the device strings that the row is for */
+    double multiply_adds; /* all passes together */
+    int directions;       /* of proof 3 */
+} test_budget;
+
+test_budget test_device_budget(void);
 
 /* Can the tests of this process run? 0: yes (or they need no device); 1: the device is required and missing;
  * 77: it is missing, skip. The reason is printed. */

@@ -32,6 +32,7 @@ cmake --build --preset release
 build=build/release
 rm -rf $build/conformance
 mkdir -p $build/conformance
+tools/with-drivers $build/clgrad devices --json >$build/conformance/devices.json
 status=0
 tools/with-drivers ctest --test-dir $build --output-on-failure --no-tests=error --parallel "$(nproc)" --output-junit tests.xml || status=$?
 tools/conformance $build/conformance $build

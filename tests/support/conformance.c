@@ -31,23 +31,30 @@ static const char *outcome_of(cg_status status, const char *fell_back) {
     }
 }
 
-void conformance_add(const char *kind, const char *name, cg_device *device, cg_status status, double worst) {
+static void add_line(const char *kind, const char *name, const char *outcome, double worst, const char *reason) {
     const char *folder = getenv("CLGRAD_TEST_RESULTS");
-    char path[1024], reason[512];
     if (folder == NULL || folder[0] == '\0') {
         return;
     }
+    char path[1024];
     snprintf(path, sizeof path, "%s/%ld.tsv", folder, (long)getpid());
     FILE *file = fopen(path, "a");
     if (file == NULL) {
         perror(path);
         return;
     }
-    const char *fell_back = fallback_reason(device, reason, sizeof reason);
-    const char *outcome = outcome_of(status, fell_back);
-    fprintf(file, "%s\t%s\t%s\t%s\t%.3g\t%s\n", kind, name, test_device_string(), outcome, worst,
-            status == CG_OK ? fell_back : cg_error_message());
+    fprintf(file, "%s\t%s\t%s\t%s\t%.3g\t%s\n", kind, name, test_device_string(), outcome, worst, reason);
     if (fclose(file) != 0) {
         perror(path);
     }
+}
+
+void conformance_start(const char *kind, const char *name) {
+    add_line(kind, name, "started", 0, "");
+}
+
+void conformance_add(const char *kind, const char *name, cg_device *device, cg_status status, double worst) {
+    char text[512];
+    const char *fell_back = fallback_reason(device, text, sizeof text);
+    add_line(kind, name, outcome_of(status, fell_back), worst, status == CG_OK ? fell_back : cg_error_message());
 }

@@ -26,6 +26,7 @@ static bool run_case(const char *kind, const gradcheck_case *test, cg_device *de
     if (multiply_adds > budget.multiply_adds) {
         return false;
     }
+    conformance_start(kind, test->name);
     status = prove(test, device, oracle, &worst);
     conformance_add(kind, test->name, device, status, worst);
     cr_assert(status == CG_OK, "%s", cg_error_message());

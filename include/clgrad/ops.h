@@ -6,25 +6,113 @@
 #ifndef CLGRAD_OPS_H
 #define CLGRAD_OPS_H
 
+#include <clgrad/op_kinds.h>
 #include <clgrad/tape.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* a + b, a - b, a * b, broadcasting by PyTorch's rules. Both of one dtype, f32 or f64. */
+/*
+ * Elementwise ops of two tensors broadcast by PyTorch's rules. Both are of one dtype, f32 or f64. Those of one tensor
+ * give its shape. NaN stays NaN; where an op has a kink its gradient is PyTorch's.
+ */
+
+/* a + b, a - b, a * b, a / b, a to the power b. */
 CG_API cg_tensor *cg_add(cg_tape *tape, cg_tensor *a, cg_tensor *b);
 CG_API cg_tensor *cg_sub(cg_tape *tape, cg_tensor *a, cg_tensor *b);
 CG_API cg_tensor *cg_mul(cg_tape *tape, cg_tensor *a, cg_tensor *b);
+CG_API cg_tensor *cg_div(cg_tape *tape, cg_tensor *a, cg_tensor *b);
+CG_API cg_tensor *cg_pow(cg_tape *tape, cg_tensor *a, cg_tensor *b);
 
-/* x * factor; x * x; max(x, 0); all of x's shape. */
-CG_API cg_tensor *cg_scale(cg_tape *tape, cg_tensor *x, double factor);
+/* The larger, the smaller; equal numbers get half of the gradient each. */
+CG_API cg_tensor *cg_maximum(cg_tape *tape, cg_tensor *a, cg_tensor *b);
+CG_API cg_tensor *cg_minimum(cg_tape *tape, cg_tensor *a, cg_tensor *b);
+
+/* 1 where a == b, a != b, a < b, a <= b, a > b, a >= b, else 0, in the dtype of a and b. No gradient. */
+CG_API cg_tensor *cg_eq(cg_tape *tape, cg_tensor *a, cg_tensor *b);
+CG_API cg_tensor *cg_ne(cg_tape *tape, cg_tensor *a, cg_tensor *b);
+CG_API cg_tensor *cg_lt(cg_tape *tape, cg_tensor *a, cg_tensor *b);
+CG_API cg_tensor *cg_le(cg_tape *tape, cg_tensor *a, cg_tensor *b);
+CG_API cg_tensor *cg_gt(cg_tape *tape, cg_tensor *a, cg_tensor *b);
+CG_API cg_tensor *cg_ge(cg_tape *tape, cg_tensor *a, cg_tensor *b);
+
+/* -x, x * x, |x| (gradient 0 at 0), e^x, log(x), log(1 + x), sqrt(x), 1 / sqrt(x), sin(x), cos(x), erf(x). */
+CG_API cg_tensor *cg_neg(cg_tape *tape, cg_tensor *x);
 CG_API cg_tensor *cg_square(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_abs(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_exp(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_log(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_log1p(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_sqrt(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_rsqrt(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_sin(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_cos(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_erf(cg_tape *tape, cg_tensor *x);
+
+/* x * factor; x to the power of a number. */
+CG_API cg_tensor *cg_scale(cg_tape *tape, cg_tensor *x, double factor);
+CG_API cg_tensor *cg_power(cg_tape *tape, cg_tensor *x, double exponent);
+
+/* At least min and at most max (max everywhere if min > max); -INFINITY and INFINITY: no bound. The gradient passes at
+ * the bounds. */
+CG_API cg_tensor *cg_clamp(cg_tape *tape, cg_tensor *x, double min, double max);
+
+/*
+ * Activations, each one op. Meaning and parameters are those of torch.nn.functional.
+ */
+
+/* tanh(x); 1 / (1 + e^-x); its logarithm; x - tanh(x); x / (1 + |x|). */
+CG_API cg_tensor *cg_tanh(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_sigmoid(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_logsigmoid(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_tanhshrink(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_softsign(cg_tape *tape, cg_tensor *x);
+
+/* max(x, 0); x sigmoid(x); x tanh(softplus(x)); x relu6(x + 3) / 6; relu6(x + 3) / 6. */
 CG_API cg_tensor *cg_relu(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_silu(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_mish(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_hardswish(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_hardsigmoid(cg_tape *tape, cg_tensor *x);
 
 /* min((x > 0 ? x : leak x) - sub, maxv): the shifted, leaky, clamped ReLU of fast.ai's course. maxv = INFINITY: not
  * clamped. */
 CG_API cg_tensor *cg_general_relu(cg_tape *tape, cg_tensor *x, double leak, double sub, double maxv);
+
+/* x > 0 ? x : negative_slope x */
+CG_API cg_tensor *cg_leaky_relu(cg_tape *tape, cg_tensor *x, double negative_slope);
+
+/* x > 0 ? x : weight x, with one weight ([1]) for all or one for each channel ([channels], axis 1 of x). */
+CG_API cg_tensor *cg_prelu(cg_tape *tape, cg_tensor *x, cg_tensor *weight);
+
+/* x times the normal distribution's cumulative function; tanh_form: by the approximation with tanh. */
+CG_API cg_tensor *cg_gelu(cg_tape *tape, cg_tensor *x, bool tanh_form);
+
+/* log(1 + e^(beta x)) / beta, x itself where beta x > threshold. beta is not 0. */
+CG_API cg_tensor *cg_softplus(cg_tape *tape, cg_tensor *x, double beta, double threshold);
+
+/* x > 0 ? x : alpha (e^x - 1); the same scaled, with the constants of self-normalising networks; x > 0 ? x :
+ * alpha (e^(x / alpha) - 1), alpha not 0. */
+CG_API cg_tensor *cg_elu(cg_tape *tape, cg_tensor *x, double alpha);
+CG_API cg_tensor *cg_selu(cg_tape *tape, cg_tensor *x);
+CG_API cg_tensor *cg_celu(cg_tape *tape, cg_tensor *x, double alpha);
+
+/* As clamp with min <= max, but the gradient is 0 at the bounds. relu6: from 0 to 6. */
+CG_API cg_tensor *cg_hardtanh(cg_tape *tape, cg_tensor *x, double min, double max);
+CG_API cg_tensor *cg_relu6(cg_tape *tape, cg_tensor *x);
+
+/* 0 from -lambda to lambda, lambda >= 0; beyond, x moved towards 0 by lambda, or x itself. */
+CG_API cg_tensor *cg_softshrink(cg_tape *tape, cg_tensor *x, double lambda);
+CG_API cg_tensor *cg_hardshrink(cg_tape *tape, cg_tensor *x, double lambda);
+
+/* x > threshold ? x : value */
+CG_API cg_tensor *cg_threshold(cg_tape *tape, cg_tensor *x, double threshold, double value);
+
+/* Any row of elementwise.def by the number of its op, CG_OP_TANH for one; p has the row's p0, p1, p2 (NULL: 0). What
+ * the functions above are made of: they check what the numbers in p must be, these do not. */
+CG_API cg_tensor *cg_unary(cg_tape *tape, uint32_t number, cg_tensor *x, const double p[3]);
+CG_API cg_tensor *cg_binary(cg_tape *tape, uint32_t number, cg_tensor *a, cg_tensor *b);
 
 typedef struct cg_matmul_options {
     bool transpose_a; /* use a's last two axes swapped */

@@ -12,6 +12,8 @@
 
 #include "arguments.h"
 
+typedef struct cg_activation cg_activation;
+
 typedef struct cg_module_class {
     const char *name;
     const char *signature; /* what arguments.h reads */
@@ -24,6 +26,7 @@ typedef struct cg_module_class {
     cg_status (*forward)(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs);
     /* Draws the layer's own parameters; the first has stream `stream`, the next one more. NULL: it has none. */
     cg_status (*reset)(cg_module *module, uint64_t seed, uint64_t stream);
+    const cg_activation *activation; /* the row of activation.c that it is made of; NULL: none */
 } cg_module_class;
 
 typedef enum cg_role { CG_ROLE_PARAMETER, CG_ROLE_BUFFER } cg_role;
@@ -78,7 +81,10 @@ const cg_module_class *cg_module_class_find(const char *name);
 const char *cg_module_class_at(size_t index);
 
 extern const cg_module_class cg_linear_class, cg_lazy_linear_class;
-extern const cg_module_class cg_relu_class, cg_general_relu_class, cg_log_softmax_class;
+/* Activations that are one op: a table instead of a name each. */
+extern const cg_module_class cg_activation_classes[];
+extern const size_t cg_activation_count;
+extern const cg_module_class cg_gelu_class, cg_prelu_class, cg_general_relu_class, cg_log_softmax_class;
 extern const cg_module_class cg_flatten_class;
 extern const cg_module_class cg_sequential_class, cg_residual_class, cg_identity_class;
 extern const cg_module_class cg_mse_loss_class, cg_cross_entropy_loss_class;

@@ -10,11 +10,17 @@
 #define TILE 512
 
 #define R(constant) ((float)(constant))
+#define ABS(x) fabsf(x)
 #define EXP(x) vector_exp(x)
+#define EXPM1(x) vector_expm1(x)
 #define LOG(x) vector_log(x)
-#define TANH(x) vector_tanh(x)
+#define LOG1P(x) vector_log1p(x)
 #define SQRT(x) sqrtf(x)
-#define FABS(x) fabsf(x)
+#define SIN(x) sinf(x)
+#define COS(x) cosf(x)
+#define TANH(x) vector_tanh(x)
+#define ERF(x) vector_erf(x)
+#define POW(x, y) powf(x, y)
 
 typedef void (*row_fn)(const float *const *in, float *out, int64_t n, const float *p, bool add);
 
@@ -40,21 +46,22 @@ typedef void (*row_fn)(const float *const *in, float *out, int64_t n, const floa
     (void)name;
 
 #define CG_UNARY(number, NAME, name, forward, gradient)                                                                \
-    LOOP(name, INPUT(x, 0), , , forward)                                                                               \
-    LOOP(name##_backward, INPUT(x, 0), INPUT(y, 1), INPUT(dy, 2), gradient)
+    LOOP(row_##name, INPUT(x, 0), , , forward)                                                                         \
+    LOOP(row_##name##_backward, INPUT(x, 0), INPUT(y, 1), INPUT(dy, 2), gradient)
 #define CG_BINARY(number, NAME, name, forward, gradient_a, gradient_b)                                                 \
-    LOOP(name, INPUT(a, 0), INPUT(b, 1), , forward)                                                                    \
-    LOOP(name##_backward_a, INPUT(a, 0), INPUT(b, 1), INPUT(dz, 2), gradient_a)                                        \
-    LOOP(name##_backward_b, INPUT(a, 0), INPUT(b, 1), INPUT(dz, 2), gradient_b)
+    LOOP(row_##name, INPUT(a, 0), INPUT(b, 1), , forward)                                                              \
+    LOOP(row_##name##_backward_a, INPUT(a, 0), INPUT(b, 1), INPUT(dz, 2), gradient_a)                                  \
+    LOOP(row_##name##_backward_b, INPUT(a, 0), INPUT(b, 1), INPUT(dz, 2), gradient_b)
 #include <clgrad/elementwise.def>
 #undef CG_UNARY
 #undef CG_BINARY
 
 /* By kind number, from the first elementwise one. */
 static const row_fn rows[] = {
-#define CG_UNARY(number, NAME, name, y, dx) [4 * (number)] = name, [4 * (number) + 1] = name##_backward,
+#define CG_UNARY(number, NAME, name, y, dx) [4 * (number)] = row_##name, [4 * (number) + 1] = row_##name##_backward,
 #define CG_BINARY(number, NAME, name, z, da, db)                                                                       \
-    [4 * (number)] = name, [4 * (number) + 1] = name##_backward_a, [4 * (number) + 2] = name##_backward_b,
+    [4 * (number)] = row_##name, [4 * (number) + 1] = row_##name##_backward_a,                                         \
+         [4 * (number) + 2] = row_##name##_backward_b,
 #include <clgrad/elementwise.def>
 #undef CG_UNARY
 #undef CG_BINARY
@@ -167,7 +174,7 @@ cg_status cpu_elementwise(cpu_device *device, const cg_op *op) {
 cg_status cpu_expand(cpu_device *device, const cg_op *op) {
     const cg_scale_attrs *attrs = op->attrs;
     const float *x = cpu_floats(&op->inputs[0]);
-    job work = {.row = scale,
+    job work = {.row = row_scale,
                 .in = {x, x},
                 .out = cpu_floats(&op->outputs[0]),
                 .p = {(float)attrs->scale},

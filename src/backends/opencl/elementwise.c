@@ -122,6 +122,6 @@ static cg_status run_binary(ocl_device *device, const cg_op *op, const char *def
 cg_status ocl_elementwise(ocl_device *device, const cg_op *op) {
     const row *r = row_of(op->kind->number);
     char defines[96];
-    snprintf(defines, sizeof defines, "-DCG_ROW=%s -DCG_UNARY_ROW=%d", r->name, r->unary);
+    snprintf(defines, sizeof defines, "-DCG_ROW=row_%s -DCG_UNARY_ROW=%d", r->name, r->unary);
     return (r->unary ? run_unary : run_binary)(device, op, defines);
 }

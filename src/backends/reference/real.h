@@ -13,19 +13,31 @@
 #ifdef CG_REFERENCE_F64
 typedef double real;
 #define REF(name) cg_ref_##name##_f64
+#define ABS(x) fabs(x)
 #define EXP(x) exp(x)
+#define EXPM1(x) expm1(x)
 #define LOG(x) log(x)
-#define TANH(x) tanh(x)
+#define LOG1P(x) log1p(x)
 #define SQRT(x) sqrt(x)
-#define FABS(x) fabs(x)
+#define SIN(x) sin(x)
+#define COS(x) cos(x)
+#define TANH(x) tanh(x)
+#define ERF(x) erf(x)
+#define POW(x, y) pow(x, y)
 #else
 typedef float real;
 #define REF(name) cg_ref_##name##_f32
+#define ABS(x) fabsf(x)
 #define EXP(x) expf(x)
+#define EXPM1(x) expm1f(x)
 #define LOG(x) logf(x)
-#define TANH(x) tanhf(x)
+#define LOG1P(x) log1pf(x)
 #define SQRT(x) sqrtf(x)
-#define FABS(x) fabsf(x)
+#define SIN(x) sinf(x)
+#define COS(x) cosf(x)
+#define TANH(x) tanhf(x)
+#define ERF(x) erff(x)
+#define POW(x, y) powf(x, y)
 #endif
 #define R(constant) ((real)(constant))
 

@@ -18,9 +18,13 @@
 static const struct {
     double rtol, atol;
 } bounds[] = {
-    [GRADCHECK_EXACT] = {0, 0},           [GRADCHECK_ELEMENTWISE] = {2.5e-7, 1.2e-7},
-    [GRADCHECK_REDUCTION] = {1e-5, 5e-6}, [GRADCHECK_SOFTMAX] = {5e-6, 2e-6},
+    [GRADCHECK_EXACT] = {0, 0},
+    [GRADCHECK_ELEMENTWISE] = {2.5e-7, 1.2e-7},
+    [GRADCHECK_REDUCTION] = {1e-5, 5e-6},
+    [GRADCHECK_SOFTMAX] = {5e-6, 2e-6},
     [GRADCHECK_NETWORK] = {2e-5, 1e-5},
+    [GRADCHECK_FUNCTION] = {7.2e-7, 1.2e-7},
+    [GRADCHECK_ACTIVATION] = {2e-6, 1e-6},
 };
 
 static bool all_finite(const double *values, int64_t count) {

@@ -17,9 +17,11 @@
 typedef enum gradcheck_class {
     GRADCHECK_EXACT,       /* no arithmetic: bit equal */
     GRADCHECK_ELEMENTWISE, /* a few correctly rounded operations */
-    GRADCHECK_REDUCTION,   /* sums of up to some thousand terms in any order: sum, mean, matmul, broadcast gradients */
-    GRADCHECK_SOFTMAX,     /* exp and log as a conforming OpenCL device may have them */
-    GRADCHECK_NETWORK,     /* several layers */
+    GRADCHECK_FUNCTION, /* one function as a conforming OpenCL device may have it: 5 units in the last place, and one */
+    GRADCHECK_ACTIVATION, /* pow or erf (16 units), or several functions in a chain, where 1 - exp cancels */
+    GRADCHECK_REDUCTION,  /* sums of up to some thousand terms in any order: sum, mean, matmul, broadcast gradients */
+    GRADCHECK_SOFTMAX,    /* exp and log as a conforming OpenCL device may have them */
+    GRADCHECK_NETWORK,    /* several layers */
 } gradcheck_class;
 
 /* The expected output or gradients are right to be constant or mostly zero. */

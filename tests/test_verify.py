@@ -117,7 +117,9 @@ class Cases(VerifyTest):
     def test_in_doubles_every_module_agrees_to_the_last_digits(self):
         modules = [name for name in names() if self.case(name).metadata["kind"] == "module"]
         verdicts, _, _ = self.verify(0, *map(case_path, modules), "--device", "reference,dtype=f64")
-        self.assertLess(max(float(verdict[3]) for verdict in verdicts), 1e-13)
+        singles = {"celu", "hardsigmoid"}  # PyTorch has 1 / alpha and 1 / 6 in float in the midst of its float64
+        for _, name, _, max_abs, *_ in verdicts:
+            self.assertLess(float(max_abs), 1e-7 if name in singles else 1e-13, name)
         self.assertTrue(all(verdict[2] == "reference,dtype=f64" for verdict in verdicts))
 
     def test_the_list_that_the_cases_are_recorded_from_has_them_all(self):

@@ -138,6 +138,15 @@ static size_t distance(const char *a, const char *b) {
     return row[width];
 }
 
+static size_t nearest(const char *name, const char *(*name_at)(size_t index)) {
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; name_at(i) != NULL; i++) {
+        size_t far = distance(name, name_at(i));
+        least = far < least ? far : least;
+    }
+    return least;
+}
+
 /* Appends the names at most `limit` away from `name`; returns how many there are. */
 static size_t append_names(cg_text *text, const char *name, const char *(*name_at)(size_t index), size_t limit) {
     size_t count = 0;
@@ -153,7 +162,8 @@ cg_status cg_fail_unknown(const char *what, const char *name, const char *(*name
     cg_text near = {0};
     size_t limit = 1 + strlen(name) / 4;
     cg_status status = CG_ERR_NAME;
-    if (append_names(&near, name, name_at, limit) > 0) {
+    size_t least = nearest(name, name_at);
+    if (least <= limit && append_names(&near, name, name_at, least) > 0) {
         cg_fail(status, "there is no %s %.64s; did you mean %s?", what, name, cg_text_get(&near));
     } else {
         append_names(&near, name, name_at, SIZE_MAX);

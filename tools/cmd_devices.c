@@ -110,7 +110,7 @@ static int show_one(const char *string, bool json) {
     if (!json) {
         print_fact("chosen", cg_device_choice(device));
     }
-    cg_device_close(device);
+    close_device(device);
     return exit_status;
 }
 

@@ -8,6 +8,7 @@
 
 #include "device_list.h"
 #include "exit_status.h"
+#include "report.h"
 
 static bool is_open(const device_set *set, const char *string) {
     for (size_t i = 0; i < set->count; i++) {
@@ -84,7 +85,7 @@ int device_set_open(const text_list *strings, device_set *set) {
 
 void device_set_close(device_set *set) {
     for (size_t i = 0; i < set->count; i++) {
-        cg_device_close(set->devices[i]);
+        close_device(set->devices[i]);
     }
     free(set->devices);
     *set = (device_set){0};

@@ -33,6 +33,7 @@ int exit_status_of(cg_status status) {
         return EXIT_INTERRUPTED;
     case CG_ERR_NAN:
     case CG_ERR_STATE:
+    case CG_ERR_WRONG:
         break;
     }
     return EXIT_WRONG;

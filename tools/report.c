@@ -59,6 +59,13 @@ const char *report_bytes(uint64_t bytes, char *text, size_t size) {
     return text;
 }
 
+void close_device(cg_device *device) {
+    if (device) {
+        fputs(cg_device_report(device), stderr);
+    }
+    cg_device_close(device);
+}
+
 void report_fallbacks(const cg_device *device) {
     cg_fallback_info rows[MAX_FALLBACKS];
     size_t count = read_fallbacks(device, rows);

@@ -15,6 +15,9 @@ void report_number(cJSON *object, const char *key, double value);
 /* Adds "fallbacks", an array of {op, count, bytes, reason}. */
 void report_fallbacks_json(cJSON *object, const cg_device *device);
 
+/* Closes a device after saying on stderr what its decorators (check:, trace:, fault:) have to say. */
+void close_device(cg_device *device);
+
 /* Says on stderr which ops ran on the CPU instead, how often and why. Nothing when none did. */
 void report_fallbacks(const cg_device *device);
 

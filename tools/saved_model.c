@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "options.h"
+#include "report.h"
 
 cg_status model_parse(cg_device *device, const char *text, int64_t classes, cg_module **model) {
     if (strcmp(text, "mlp") != 0) {
@@ -122,7 +123,7 @@ void saved_model_close(saved_model *saved) {
     cg_module_destroy(saved->loss);
     cg_module_destroy(saved->model);
     cg_data_destroy(saved->data);
-    cg_device_close(saved->device);
+    close_device(saved->device);
     cg_checkpoint_info_clear(&saved->info);
 }
 

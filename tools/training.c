@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "report.h"
 #include "saved_model.h"
 
 /* Finds out before a long training that its result could not be saved. */
@@ -185,7 +186,7 @@ void training_close(training *t) {
     cg_module_destroy(t->loss);
     cg_module_destroy(t->model);
     cg_data_destroy(t->data);
-    cg_device_close(t->device);
+    close_device(t->device);
     free(t->model_text);
     free(t->loss_text);
     free(t->optimizer_text);

@@ -60,7 +60,14 @@ typedef struct cg_host {
     void (*free)(void *memory);
     /* The folder for files that save time the next time (created if missing); NULL when there is none. */
     const char *(*cache_folder)(void);
+    /* To be called before a program is compiled or loaded, with its name; a failure is to be passed on. */
+    cg_status (*building)(const char *what);
 } cg_host;
+
+/* When a device began and ended an op, in nanoseconds of its own clock; both 0 where it had nothing to do. */
+typedef struct cg_timing {
+    uint64_t start, end;
+} cg_timing;
 
 typedef struct cg_backend {
     uint32_t abi;  /* CG_BACKEND_ABI */
@@ -97,6 +104,12 @@ typedef struct cg_backend {
     cg_status (*flush)(void *device);
     /* Required. Wait for all that is queued. */
     cg_status (*wait)(void *device);
+
+    /* Optional, both or neither. timing_start: from now on the device keeps the time of every run. timing_take waits,
+     * gives the times of the runs since the last call in their order, up to `capacity`, and forgets all. NULL: the
+     * host's clock around run and wait is taken instead. */
+    cg_status (*timing_start)(void *device);
+    cg_status (*timing_take)(void *device, cg_timing *timings, size_t capacity, size_t *count);
 } cg_backend;
 
 /* The one symbol of a plug-in: gives its table, or NULL when `host` does not suit it. */

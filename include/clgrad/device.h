@@ -50,7 +50,10 @@ CG_API cg_status cg_device_list(cg_device_info *infos, size_t capacity, size_t *
 CG_API size_t cg_backend_problems(cg_backend_problem *problems, size_t capacity);
 
 /* Opens a device by its string: "auto", "cpu", "cpu,threads=4", "reference,dtype=f64", "opencl", "opencl:1",
- * "opencl:gpu", "opencl:pocl,profile=gpu", "opencl:uuid=...", part of a name. NULL: CLGRAD_DEVICE, else "auto". Errors:
+ * "opencl:gpu", "opencl:pocl,profile=gpu", "opencl:uuid=...", part of a name. In front of it may stand decorators, the
+ * outermost first: "check:" (every op against the reference in double; CG_ERR_WRONG at the first that disagrees),
+ * "trace,file=run.json:" (device time of every op), "fault,at=N,kind=op:" (fails on purpose). NULL: CLGRAD_DEVICE, else
+ * "auto". Errors:
  * CG_ERR_SYNTAX for a string that is not one, CG_ERR_DEVICE, which lists the candidates, for one that fits no device or
  * several. */
 CG_API cg_status cg_device_open(const char *string, cg_device **device) CG_MUST_USE;
@@ -65,6 +68,10 @@ CG_API const char *cg_device_choice(const cg_device *device);
 
 /* The dtype of parameters and activations on this device: CG_F32; CG_F64 on the reference opened with dtype=f64. */
 CG_API cg_dtype cg_device_real(const cg_device *device);
+
+/* What the decorators have to say of the run so far, lines of text; "" without any. Valid until the next call or until
+ * the device is closed. */
+CG_API const char *cg_device_report(cg_device *device);
 
 CG_API void cg_device_set_fallback(cg_device *device, cg_fallback fallback);
 

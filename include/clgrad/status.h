@@ -37,7 +37,8 @@ extern "C" {
     X(ERR_FORMAT, 13, "file content is wrong")                                                                         \
     X(ERR_NAN, 14, "not a number where a number was expected")                                                         \
     X(ERR_INTERRUPTED, 15, "interrupted")                                                                              \
-    X(ERR_STATE, 16, "call not allowed now")
+    X(ERR_STATE, 16, "call not allowed now")                                                                           \
+    X(ERR_WRONG, 17, "a device computed something wrong")
 
 typedef enum cg_status {
 #define X(name, number, meaning) CG_##name = number,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "decorator.h"
 #include "device_string.h"
 #include "dispatch.h"
 #include "registry.h"
@@ -60,6 +61,47 @@ static cg_dtype real_of(const cg_option *options, size_t n_options) {
     return CG_F32;
 }
 
+/* The facts after the options have had their effect; the string stays. */
+static cg_status describe(cg_device *device) {
+    if (device->backend->describe == NULL) {
+        return CG_OK;
+    }
+    char string[sizeof device->info.string];
+    memcpy(string, device->info.string, sizeof string);
+    cg_status status = device->backend->describe(device->handle, &device->info);
+    memcpy(device->info.string, string, sizeof string);
+    return status;
+}
+
+/* Written out, a decorator is its name alone: what it does to one run is no part of what the device is. */
+static void write_decorator(cg_device_info *info, const char *name) {
+    char string[sizeof info->string + 32];
+    snprintf(string, sizeof string, "%.30s:%s", name, info->string);
+    snprintf(info->string, sizeof info->string, "%.*s", (int)sizeof info->string - 1, string);
+}
+
+/* Wraps the open device; each decorator's table takes the place of the one it wraps. */
+static cg_status decorate(cg_device *device, const cg_decoration *one) {
+    const cg_inner inner = {device->backend, device->handle, &device->info};
+    void *layer;
+    CG_TRY(one->decorator->wrap(&inner, one->options, one->n_options, &layer));
+    device->backend = one->decorator->table;
+    device->handle = layer;
+    device->decorators[device->n_decorators] = one->decorator;
+    device->layers[device->n_decorators++] = layer;
+    return CG_OK;
+}
+
+static cg_status decorate_all(cg_device *device, const cg_decoration *decorations, size_t count) {
+    for (size_t i = count; i-- > 0;) {
+        write_decorator(&device->info, decorations[i].decorator->name);
+    }
+    for (size_t i = count; i-- > 0;) {
+        CG_TRY(decorate(device, &decorations[i]));
+    }
+    return CG_OK;
+}
+
 static cg_status open_described(const cg_backend *backend, size_t index, const cg_device_info *info,
                                 const cg_option *options, size_t n_options, cg_device **out) {
     cg_device *device = cg_alloc_zero(1, sizeof *device);
@@ -76,14 +118,13 @@ static cg_status open_described(const cg_backend *backend, size_t index, const c
         cg_free(device);
         return status;
     }
-    if (backend->describe != NULL) {
-        char string[sizeof device->info.string];
-        memcpy(string, device->info.string, sizeof string);
-        status = backend->describe(device->handle, &device->info);
-        memcpy(device->info.string, string, sizeof string);
+    status = describe(device);
+    if (status != CG_OK) {
+        cg_device_close(device);
+        return status;
     }
     *out = device;
-    return status;
+    return CG_OK;
 }
 
 cg_status cg_device_open_index(const cg_backend *backend, size_t index, const cg_option *options, size_t n_options,
@@ -125,6 +166,13 @@ static cg_status open_parsed(const cg_device_string *parsed, cg_device **device)
         status = open_described(backend, index, &infos[index], parsed->options, parsed->n_options, device);
     }
     cg_free(infos);
+    CG_TRY(status);
+    status = decorate_all(*device, parsed->decorations, parsed->n_decorations);
+    if (status != CG_OK) {
+        cg_fail_context(status, "device '%s': ", (*device)->info.string);
+        cg_device_close(*device);
+        *device = NULL;
+    }
     return status;
 }
 
@@ -156,6 +204,8 @@ static cg_status open_auto(const cg_device_string *parsed, cg_device **out) {
         cg_free(infos);
     }
     CG_TRY(cg_device_string_parse(name, &best));
+    memcpy(best.decorations, parsed->decorations, sizeof best.decorations);
+    best.n_decorations = parsed->n_decorations;
     memcpy(best.options, parsed->options, sizeof best.options);
     best.n_options = parsed->n_options;
     CG_TRY(open_parsed(&best, out));
@@ -190,9 +240,11 @@ void cg_device_close(cg_device *device) {
     if (device == NULL) {
         return;
     }
-    cg_device_close(device->cpu);
     cg_pool_destroy(device);
+    cg_mirror_destroy(device);
+    cg_device_close(device->cpu);
     device->backend->close(device->handle);
+    cg_text_free(&device->report);
     cg_free(device->support);
     cg_free(device->fallbacks);
     cg_free(device);
@@ -208,6 +260,17 @@ const char *cg_device_choice(const cg_device *device) {
 
 cg_dtype cg_device_real(const cg_device *device) {
     return device->real;
+}
+
+const char *cg_device_report(cg_device *device) {
+    cg_text_free(&device->report);
+    device->report = (cg_text){0};
+    for (size_t i = device->n_decorators; i-- > 0;) {
+        if (device->decorators[i]->report != NULL) {
+            device->decorators[i]->report(device->layers[i], &device->report);
+        }
+    }
+    return cg_text_get(&device->report);
 }
 
 void cg_device_set_fallback(cg_device *device, cg_fallback fallback) {

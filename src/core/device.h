@@ -4,7 +4,10 @@
 
 #include <clgrad/device.h>
 
+#include "device_string.h"
+#include "mirror.h"
 #include "pool.h"
+#include "text.h"
 
 /* The answer of supports() for one kind of op with given attributes, dtypes and shapes. */
 typedef struct cg_support {
@@ -19,9 +22,14 @@ struct cg_device {
     cg_device_info info;
     cg_dtype real;
     char choice[256];
+    const struct cg_decorator *decorators[CG_MAX_DECORATORS]; /* what wraps the device, innermost first */
+    void *layers[CG_MAX_DECORATORS];
+    size_t n_decorators;
+    cg_text report;
     cg_pool pool;
     cg_fallback fallback;
     cg_device *cpu;      /* runs what this one cannot; opened when first needed */
+    cg_mirror mirror;    /* what it has of this one's memory */
     cg_support *support; /* hash table, support_size a power of two */
     size_t support_count, support_size;
     cg_fallback_info *fallbacks;

@@ -7,31 +7,66 @@
 #include <string.h>
 #include <strings.h>
 
+#include "decorator.h"
 #include "text.h"
 
-static cg_status parse_options(const char *whole, char *text, cg_device_string *parsed) {
-    while (text != NULL && *text != '\0') {
+static cg_status parse_option(const char *whole, char *text, cg_option *options, size_t *count) {
+    char *equals = strchr(text, '=');
+    if (equals == NULL || equals == text) {
+        return cg_fail(CG_ERR_SYNTAX, "device '%s': '%s' is not key=value", whole, text);
+    }
+    if (*count == CG_MAX_OPTIONS) {
+        return cg_fail(CG_ERR_SYNTAX, "device '%s': more than %d options", whole, CG_MAX_OPTIONS);
+    }
+    *equals = '\0';
+    for (size_t i = 0; i < *count; i++) {
+        if (strcmp(options[i].key, text) == 0) {
+            return cg_fail(CG_ERR_SYNTAX, "device '%s': %s is given twice", whole, text);
+        }
+    }
+    options[(*count)++] = (cg_option){text, equals + 1};
+    return CG_OK;
+}
+
+/* key=value,key=value; NULL: none. */
+static cg_status parse_options(const char *whole, char *text, cg_option *options, size_t *count) {
+    if (text != NULL && *text == '\0') {
+        return cg_fail(CG_ERR_SYNTAX, "device '%s': key=value expected after the comma", whole);
+    }
+    while (text != NULL) {
         char *next = strchr(text, ',');
         if (next != NULL) {
             *next++ = '\0';
         }
-        char *equals = strchr(text, '=');
-        if (equals == NULL || equals == text) {
-            return cg_fail(CG_ERR_SYNTAX, "device '%s': '%s' is not key=value", whole, text);
-        }
-        if (parsed->n_options == CG_MAX_OPTIONS) {
-            return cg_fail(CG_ERR_SYNTAX, "device '%s': more than %d options", whole, CG_MAX_OPTIONS);
-        }
-        *equals = '\0';
-        for (size_t i = 0; i < parsed->n_options; i++) {
-            if (strcmp(parsed->options[i].key, text) == 0) {
-                return cg_fail(CG_ERR_SYNTAX, "device '%s': %s is given twice", whole, text);
-            }
-        }
-        parsed->options[parsed->n_options++] = (cg_option){text, equals + 1};
+        CG_TRY(parse_option(whole, text, options, count));
         text = next;
     }
     return CG_OK;
+}
+
+/* Takes "decorator[,key=value]...:" off the front as long as there is one. */
+static cg_status parse_decorations(const char *whole, char **rest, cg_device_string *parsed) {
+    for (;;) {
+        size_t length = strcspn(*rest, ":,");
+        const cg_decorator *decorator = cg_decorator_find(*rest, length);
+        if (decorator == NULL) {
+            return CG_OK;
+        }
+        char *colon = strchr(*rest, ':');
+        if (colon == NULL) {
+            return cg_fail(CG_ERR_SYNTAX, "device '%s': %s wraps a device, as in '%s:cpu'", whole, decorator->name,
+                           *rest);
+        }
+        if (parsed->n_decorations == CG_MAX_DECORATORS) {
+            return cg_fail(CG_ERR_SYNTAX, "device '%s': more than %d decorators", whole, CG_MAX_DECORATORS);
+        }
+        *colon = '\0';
+        cg_decoration *one = &parsed->decorations[parsed->n_decorations++];
+        one->decorator = decorator;
+        char *options = (*rest)[length] == ',' && *rest + length < colon ? *rest + length + 1 : NULL;
+        CG_TRY(parse_options(whole, options, one->options, &one->n_options));
+        *rest = colon + 1;
+    }
 }
 
 cg_status cg_device_string_parse(const char *text, cg_device_string *parsed) {
@@ -41,14 +76,13 @@ cg_status cg_device_string_parse(const char *text, cg_device_string *parsed) {
                        sizeof parsed->text - 1);
     }
     snprintf(parsed->text, sizeof parsed->text, "%s", text);
-    char *options = strchr(parsed->text, ',');
+    char *rest = parsed->text;
+    CG_TRY(parse_decorations(text, &rest, parsed));
+    char *options = strchr(rest, ',');
     if (options != NULL) {
         *options++ = '\0';
-        if (*options == '\0') {
-            return cg_fail(CG_ERR_SYNTAX, "device '%s': key=value expected after the comma", text);
-        }
     }
-    char *selector = strchr(parsed->text, ':');
+    char *selector = strchr(rest, ':');
     if (selector != NULL) {
         *selector++ = '\0';
         if (*selector == '\0') {
@@ -56,11 +90,11 @@ cg_status cg_device_string_parse(const char *text, cg_device_string *parsed) {
         }
         parsed->selector = selector;
     }
-    parsed->backend = parsed->text;
+    parsed->backend = rest;
     if (parsed->backend[0] == '\0') {
         return cg_fail(CG_ERR_SYNTAX, "device '%s': it must begin with a backend: auto, cpu, reference, opencl", text);
     }
-    return parse_options(text, options, parsed);
+    return parse_options(text, options, parsed->options, &parsed->n_options);
 }
 
 static bool all_digits(const char *text) {

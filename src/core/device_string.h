@@ -1,13 +1,25 @@
-/* Device strings: backend[:selector][,key=value]... */
+/* Device strings: (decorator[,key=value]...:)*backend[:selector][,key=value]... */
 #ifndef CLGRAD_DEVICE_STRING_H
 #define CLGRAD_DEVICE_STRING_H
 
 #include <clgrad/backend.h>
 
 #define CG_MAX_OPTIONS 16
+#define CG_MAX_DECORATORS 4
+
+struct cg_decorator;
+
+/* One decorator in front of a backend, with its options. */
+typedef struct cg_decoration {
+    const struct cg_decorator *decorator;
+    cg_option options[CG_MAX_OPTIONS];
+    size_t n_options;
+} cg_decoration;
 
 typedef struct cg_device_string {
-    char text[512]; /* the pieces below point into it */
+    char text[512];                               /* the pieces below point into it */
+    cg_decoration decorations[CG_MAX_DECORATORS]; /* outermost first */
+    size_t n_decorations;
     const char *backend;
     const char *selector; /* "" when there is none */
     cg_option options[CG_MAX_OPTIONS];

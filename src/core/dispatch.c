@@ -98,19 +98,35 @@ bool cg_dispatch_supports(cg_device *device, const cg_op *op, const char **reaso
     return answer.supported;
 }
 
+/* What ops that fell back have left on the CPU and this one needs on the device. */
+static cg_status settle_mirror(cg_device *device, const cg_op *op) {
+    for (uint32_t i = 0; i < op->n_inputs; i++) {
+        CG_TRY(cg_mirror_sync(device, op->inputs[i].buffer));
+    }
+    for (uint32_t i = 0; i < op->n_outputs; i++) {
+        CG_TRY(cg_mirror_give_up(device, op->outputs[i].buffer));
+    }
+    return CG_OK;
+}
+
 cg_status cg_dispatch_run(cg_device *device, const cg_op *op) {
     const char *reason = "";
     if (!cg_dispatch_supports(device, op, &reason)) {
         return cg_dispatch_fallback(device, op, reason);
+    }
+    if (device->mirror.count > 0) {
+        CG_TRY(settle_mirror(device, op));
     }
     device->ops++;
     return device->backend->run(device->handle, op);
 }
 
 cg_status cg_dispatch_write(cg_device *device, cg_buffer *buffer, size_t offset, const void *source, size_t bytes) {
+    CG_TRY(cg_mirror_give_up(device, buffer->handle));
     return device->backend->write(device->handle, buffer->handle, offset, source, bytes);
 }
 
 cg_status cg_dispatch_read(cg_device *device, cg_buffer *buffer, size_t offset, void *destination, size_t bytes) {
+    CG_TRY(cg_mirror_sync(device, buffer->handle));
     return device->backend->read(device->handle, buffer->handle, offset, destination, bytes);
 }

@@ -1,96 +1,31 @@
-/* An op that its device cannot run: operands go to the CPU, the op runs there, outputs come back. Counted, with the
- * reason. */
+/* An op that its device cannot run: operands go to the CPU, the op runs there; outputs go back when the device needs
+ * them. Counted, with the reason. */
 #include <string.h>
+#include <time.h>
 
 #include "alloc.h"
+#include "decorator.h"
 #include "dispatch.h"
 #include "registry.h"
 
-#define MAX_OPERANDS (CG_MAX_INPUTS + CG_MAX_OUTPUTS)
-
-/* One piece of device memory and its copy on the host. Operands that are the same piece (updates in place) share it. */
-typedef struct staged {
-    void *buffer;
-    size_t offset, bytes; /* on the device, in bytes */
-    cg_buffer *host;
-} staged;
-
-typedef struct staging {
-    cg_device *device;
-    staged pieces[MAX_OPERANDS];
-    size_t count;
-    uint64_t moved;
-} staging;
-
-static cg_status stage(staging *all, cg_operand *operand, bool read) {
-    size_t size = cg_dtype_size(operand->dtype);
-    staged piece = {operand->buffer, operand->offset * size, operand->extent * size, NULL};
-    size_t i = 0;
-    while (i < all->count && (all->pieces[i].buffer != piece.buffer || all->pieces[i].offset != piece.offset ||
-                              all->pieces[i].bytes != piece.bytes)) {
-        i++;
-    }
-    cg_device *device = all->device;
-    if (i == all->count) {
-        CG_TRY(cg_pool_acquire(device->cpu, piece.bytes, &piece.host));
-        all->pieces[all->count++] = piece;
-        if (read) {
-            CG_TRY(device->backend->read(device->handle, piece.buffer, piece.offset, piece.host->handle, piece.bytes));
-            all->moved += piece.bytes;
-        }
-    }
-    operand->buffer = all->pieces[i].host->handle; /* a buffer of the CPU is a pointer */
-    operand->offset = 0;
-    return CG_OK;
+static double seconds_now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-static bool output_is_read(const cg_op *op, uint32_t i) {
-    bool partly = op->outputs[i].extent > (size_t)cg_shape_numel(&op->outputs[i].shape);
-    return partly || (op->accumulate >> i & 1u) || (op->kind->flags & CG_KIND_UPDATES);
-}
-
-static cg_status stage_all(staging *all, cg_op *op) {
-    for (uint32_t i = 0; i < op->n_inputs; i++) {
-        if (op->inputs[i].buffer != NULL) {
-            CG_TRY(stage(all, &op->inputs[i], true));
-        }
-    }
-    for (uint32_t i = 0; i < op->n_outputs; i++) {
-        if (op->outputs[i].buffer != NULL) {
-            CG_TRY(stage(all, &op->outputs[i], output_is_read(op, i)));
-        }
-    }
-    return CG_OK;
-}
-
-static cg_status write_back(staging *all, const cg_op *original, const cg_op *moved) {
-    cg_device *device = all->device;
-    for (uint32_t i = 0; i < original->n_outputs; i++) {
-        const cg_operand *to = &original->outputs[i];
-        if (to->buffer != NULL) {
-            size_t size = cg_dtype_size(to->dtype);
-            CG_TRY(device->backend->write(device->handle, to->buffer, to->offset * size, moved->outputs[i].buffer,
-                                          to->extent * size));
-            all->moved += to->extent * size;
-        }
-    }
-    return CG_OK;
-}
-
-static cg_status count_fallback(cg_device *device, const char *op, const char *reason, uint64_t bytes) {
-    device->fallback_ops++;
-    for (size_t i = 0; i < device->n_fallbacks; i++) {
-        cg_fallback_info *row = &device->fallbacks[i];
-        if (strcmp(row->op, op) == 0 && strcmp(row->reason, reason) == 0) {
-            row->count++;
-            row->bytes += bytes;
+/* The row that counts this kind and reason. */
+static cg_status row_of(cg_device *device, const char *op, const char *reason, size_t *row) {
+    for (*row = 0; *row < device->n_fallbacks; (*row)++) {
+        const cg_fallback_info *known = &device->fallbacks[*row];
+        if (strcmp(known->op, op) == 0 && strcmp(known->reason, reason) == 0) {
             return CG_OK;
         }
     }
     if (!CG_GROW(device->fallbacks, device->n_fallbacks, device->fallbacks_capacity)) {
         return CG_ERR_MEMORY;
     }
-    device->fallbacks[device->n_fallbacks++] = (cg_fallback_info){op, reason, 1, bytes};
+    device->fallbacks[device->n_fallbacks++] = (cg_fallback_info){op, reason, 0, 0};
     return CG_OK;
 }
 
@@ -105,24 +40,65 @@ static cg_status open_cpu(cg_device *device) {
     return cg_device_open_index(cpu, 0, NULL, 0, &device->cpu);
 }
 
+static bool output_is_read(const cg_op *op, uint32_t i) {
+    bool partly = op->outputs[i].extent > (size_t)cg_shape_numel(&op->outputs[i].shape);
+    return partly || (op->accumulate >> i & 1u) || (op->kind->flags & CG_KIND_UPDATES);
+}
+
+/* Puts the operand's copy on the CPU in its place. */
+static cg_status move_operand(cg_device *device, cg_operand *operand, bool read, size_t row) {
+    if (operand->buffer == NULL) {
+        return CG_OK;
+    }
+    void *memory;
+    CG_TRY(cg_mirror_get(device, operand, read, row, &memory));
+    operand->buffer = memory;
+    operand->offset = 0;
+    return CG_OK;
+}
+
+static cg_status move_all(cg_device *device, cg_op *op, size_t row) {
+    for (uint32_t i = 0; i < op->n_inputs; i++) {
+        CG_TRY(move_operand(device, &op->inputs[i], true, row));
+    }
+    for (uint32_t i = 0; i < op->n_outputs; i++) {
+        CG_TRY(move_operand(device, &op->outputs[i], output_is_read(op, i), row));
+    }
+    return CG_OK;
+}
+
+static cg_status run_on_cpu(cg_device *device, const cg_op *op, size_t row) {
+    cg_op moved = *op;
+    CG_TRY(move_all(device, &moved, row));
+    double start = seconds_now();
+    CG_TRY(device->cpu->backend->run(device->cpu->handle, &moved));
+    double seconds = seconds_now() - start;
+    for (size_t i = 0; i < device->n_decorators; i++) {
+        if (device->decorators[i]->fell_back != NULL) {
+            device->decorators[i]->fell_back(device->layers[i], op, seconds);
+        }
+    }
+    for (uint32_t i = 0; i < op->n_outputs; i++) {
+        CG_TRY(op->outputs[i].buffer != NULL ? cg_mirror_written(device, &op->outputs[i]) : CG_OK);
+    }
+    return CG_OK;
+}
+
 cg_status cg_dispatch_fallback(cg_device *device, const cg_op *op, const char *reason) {
     if (device->fallback == CG_FALLBACK_ERROR) {
         return cg_fail(CG_ERR_FALLBACK, "%s cannot run %s: %s; falling back to the CPU is not allowed",
                        device->info.string, op->kind->name, reason);
     }
+    size_t row;
     CG_TRY(open_cpu(device));
-    staging all = {.device = device};
-    cg_op moved = *op;
-    cg_status status = stage_all(&all, &moved);
-    if (status == CG_OK) {
-        status = device->cpu->backend->run(device->cpu->handle, &moved);
-    }
-    if (status == CG_OK) {
-        status = write_back(&all, op, &moved);
-    }
-    for (size_t i = 0; i < all.count; i++) {
-        cg_pool_release(device->cpu, all.pieces[i].host);
+    CG_TRY(row_of(device, op->kind->name, reason, &row));
+    device->mirror.op++;
+    cg_status status = run_on_cpu(device, op, row);
+    for (uint32_t i = 0; i < op->n_outputs && status != CG_OK; i++) {
+        cg_mirror_abandon(device, &op->outputs[i]);
     }
     CG_TRY(status);
-    return count_fallback(device, op->kind->name, reason, all.moved);
+    device->fallbacks[row].count++;
+    device->fallback_ops++;
+    return CG_OK;
 }

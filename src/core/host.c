@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "alloc.h"
+#include "build_watch.h"
 #include "registry.h"
 
 static pthread_once_t folder_once = PTHREAD_ONCE_INIT;
@@ -67,6 +68,7 @@ static const cg_host host = {
     .alloc = cg_alloc,
     .free = cg_free,
     .cache_folder = cache_folder,
+    .building = cg_building,
 };
 
 const cg_host *cg_host_table(void) {

@@ -31,6 +31,19 @@ static cg_pool_class *class_of(cg_pool *pool, size_t bytes) {
     return &pool->classes[pool->n_classes++];
 }
 
+/* What cannot fit is refused before the driver is asked: some abort the whole process. 0: the device does not say. */
+static cg_status ask(cg_device *device, size_t bytes, void **handle) {
+    const cg_device_info *info = &device->info;
+    if (info->max_allocation_bytes > 0 && bytes > info->max_allocation_bytes) {
+        return cg_fail(CG_ERR_DEVICE_MEMORY, "at most %llu can be had in one piece",
+                       (unsigned long long)info->max_allocation_bytes);
+    }
+    if (info->memory_bytes > 0 && (bytes > info->memory_bytes || device->pool.allocated > info->memory_bytes - bytes)) {
+        return cg_fail(CG_ERR_DEVICE_MEMORY, "%llu are taken", (unsigned long long)device->pool.allocated);
+    }
+    return device->backend->buffer_create(device->handle, bytes, handle);
+}
+
 static cg_status create(cg_device *device, size_t bytes, cg_buffer **out) {
     cg_buffer *buffer = cg_alloc_zero(1, sizeof *buffer);
     if (buffer == NULL) {
@@ -38,16 +51,17 @@ static cg_status create(cg_device *device, size_t bytes, cg_buffer **out) {
     }
     cg_pool *pool = &device->pool;
     buffer->bytes = bytes;
-    cg_status status = device->backend->buffer_create(device->handle, bytes, &buffer->handle);
+    cg_status status = ask(device, bytes, &buffer->handle);
     if (status == CG_ERR_DEVICE_MEMORY && pool->allocated > pool->in_use) {
         cg_pool_trim(device);
-        status = device->backend->buffer_create(device->handle, bytes, &buffer->handle);
+        status = ask(device, bytes, &buffer->handle);
     }
     if (status != CG_OK) {
         cg_free(buffer);
         return status == CG_ERR_DEVICE_MEMORY
-                   ? cg_fail_context(status, "%s: %zu bytes asked for, %llu in use: ", device->info.string, bytes,
-                                     (unsigned long long)pool->in_use)
+                   ? cg_fail_context(
+                         status, "%s: %zu bytes asked for, %llu in use, the device has %llu: ", device->info.string,
+                         bytes, (unsigned long long)pool->in_use, (unsigned long long)device->info.memory_bytes)
                    : status;
     }
     pool->allocations++;
@@ -74,6 +88,7 @@ cg_status cg_pool_acquire(cg_device *device, size_t bytes, cg_buffer **out) {
 }
 
 void cg_pool_release(cg_device *device, cg_buffer *buffer) {
+    cg_mirror_forget(device, buffer->handle);
     cg_pool_class *size_class = class_of(&device->pool, buffer->bytes); /* it exists since acquire */
     buffer->next = size_class->free;
     size_class->free = buffer;

@@ -202,7 +202,8 @@ cg_status ocl_copy(void *handle, void *source, size_t source_offset, void *desti
     if (device->info.simulator) {
         return ocl_copy_bytes(device, source, source_offset, destination, offset, bytes);
     }
-    cl_int code = clEnqueueCopyBuffer(device->queue, source, destination, source_offset, offset, bytes, 0, NULL, NULL);
+    cl_int code = clEnqueueCopyBuffer(device->queue, source, destination, source_offset, offset, bytes, 0, NULL,
+                                      ocl_timing_event(device));
     return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueCopyBuffer", NULL);
 }
 

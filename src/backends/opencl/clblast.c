@@ -72,11 +72,12 @@ static cg_status multiply(ocl_device *device, const cg_op *op, float beta) {
     CLBlastStatusCode code =
         p->batch == 1
             ? device->blas->gemm(CLBlastLayoutRowMajor, ta, tb, m, n, k, 1.0f, a->buffer, a->offset, lda, b->buffer,
-                                 b->offset, ldb, beta, c->buffer, c->offset, ldc, &device->queue, NULL)
+                                 b->offset, ldb, beta, c->buffer, c->offset, ldc, &device->queue,
+                                 ocl_timing_event(device))
             : device->blas->gemm_batched(CLBlastLayoutRowMajor, ta, tb, m, n, k, 1.0f, a->buffer, a->offset, lda,
                                          (size_t)p->stride_a, b->buffer, b->offset, ldb, (size_t)p->stride_b, beta,
                                          c->buffer, c->offset, ldc, (size_t)p->stride_c, (size_t)p->batch,
-                                         &device->queue, NULL);
+                                         &device->queue, ocl_timing_event(device));
     return code == CLBlastSuccess
                ? CG_OK
                : device->host->fail(CG_ERR_DEVICE, "CLBlast: status %d for [%zu, %zu] x [%zu, %zu] on %s", (int)code, m,

@@ -109,7 +109,8 @@ cg_status ocl_launch(ocl_device *device, const ocl_call *call) {
     size_t local[3] = {call->group, 1, 1};
     size_t global[3] = {ocl_ceil(call->items[0], call->group) * call->group, call->items[1], call->items[2]};
     cl_uint dimensions = call->items[2] > 0 ? 3 : call->items[1] > 0 ? 2 : 1;
-    cl_int code = clEnqueueNDRangeKernel(device->queue, kernel, dimensions, NULL, global, local, 0, NULL, NULL);
+    cl_int code = clEnqueueNDRangeKernel(device->queue, kernel, dimensions, NULL, global, local, 0, NULL,
+                                         ocl_timing_event(device));
     return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueNDRangeKernel", call->kernel);
 }
 

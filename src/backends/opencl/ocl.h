@@ -17,6 +17,7 @@
 typedef struct ocl_program ocl_program;
 typedef struct ocl_kernel ocl_kernel;
 typedef struct ocl_blas ocl_blas;
+typedef struct ocl_timing ocl_timing;
 
 /* What ops need between their kernels: memory that is kept and grown. */
 typedef enum ocl_scratch_use {
@@ -62,7 +63,8 @@ typedef struct ocl_device {
     size_t n_kernels, kernels_capacity;
     cl_mem errors; /* 4 longs: see cl/cross_entropy.cl */
     bool may_have_errors;
-    ocl_blas *blas; /* NULL: our own matrix products */
+    ocl_blas *blas;     /* NULL: our own matrix products */
+    ocl_timing *timing; /* NULL: nobody asked for times */
 } ocl_device;
 
 /* info.c: devices and what they are. */
@@ -85,6 +87,14 @@ cg_status ocl_read(void *device, void *buffer, size_t offset, void *destination,
 cg_status ocl_copy(void *device, void *source, size_t source_offset, void *destination, size_t offset, size_t bytes);
 cg_status ocl_flush(void *device);
 cg_status ocl_wait(void *device);
+
+/* timing.c: when each op ran. `event` is where a command of an op's puts its event, NULL when nobody wants it. */
+cg_status ocl_timing_start(void *device);
+cg_status ocl_timing_take(void *device, cg_timing *timings, size_t capacity, size_t *count);
+void ocl_timing_begin(ocl_device *device);
+void ocl_timing_end(ocl_device *device);
+cl_event *ocl_timing_event(ocl_device *device);
+void ocl_timing_release(ocl_device *device);
 
 /* program.c: the program of a file with these defines, compiled when first asked for. `program_save` keeps its binary.
  */

@@ -82,7 +82,10 @@ static cg_status run(void *device, const cg_op *op) {
     if (function == NULL) {
         return opened->host->fail(CG_ERR_UNSUPPORTED, "%s: there is no OpenCL kernel for it yet", op->kind->name);
     }
-    return ocl_numel(&op->outputs[0]) > 0 ? function(opened, op) : CG_OK;
+    ocl_timing_begin(opened);
+    cg_status status = ocl_numel(&op->outputs[0]) > 0 ? function(opened, op) : CG_OK;
+    ocl_timing_end(opened);
+    return status;
 }
 
 static cg_status parse_options(ocl_device *device, const cg_option *options, size_t count) {
@@ -186,6 +189,7 @@ static void close_device(void *handle) {
         clFinish(device->queue);
     }
     ocl_blas_close(device);
+    ocl_timing_release(device);
     ocl_kernels_release(device);
     ocl_programs_release(device);
     ocl_scratch_release(device);
@@ -250,6 +254,8 @@ static const cg_backend table = {
     .run = run,
     .flush = ocl_flush,
     .wait = ocl_wait,
+    .timing_start = ocl_timing_start,
+    .timing_take = ocl_timing_take,
 };
 
 CG_API const cg_backend *clgrad_backend(const cg_host *host);

@@ -77,6 +77,7 @@ static bool build_binary(ocl_device *device, ocl_program *program, const ocl_cac
 static cg_status build(ocl_device *device, ocl_program *program) {
     char *source = NULL, options[384];
     size_t length;
+    CG_TRY(device->host->building(program->file));
     CG_TRY(ocl_source(device->host, program->file, &source, &length));
     options_of(device, program->defines, options, sizeof options);
     ocl_cache_key key = {{device->identity, options, source}};

@@ -1,0 +1,139 @@
+#include "op_text.h"
+
+#include <string.h>
+
+typedef enum field_type { FIELD_U32, FIELD_I64, FIELD_F64 } field_type;
+
+/* One field of an attribute struct. */
+typedef struct field {
+    const char *attrs, *name;
+    field_type type;
+    size_t offset;
+} field;
+
+#define U32(attrs, name) {#attrs, #name, FIELD_U32, offsetof(attrs, name)},
+#define I64(attrs, name) {#attrs, #name, FIELD_I64, offsetof(attrs, name)},
+#define F64(attrs, name) {#attrs, #name, FIELD_F64, offsetof(attrs, name)},
+
+static const field fields[] = {
+    F64(cg_elementwise_attrs, p[0]) F64(cg_elementwise_attrs, p[1]) F64(cg_elementwise_attrs, p[2])
+        F64(cg_fill_attrs, value) U32(cg_matmul_attrs, transpose_a) U32(cg_matmul_attrs, transpose_b)
+            I64(cg_matmul_attrs, batch) I64(cg_matmul_attrs, m) I64(cg_matmul_attrs, n) I64(cg_matmul_attrs, k)
+                I64(cg_matmul_attrs, lda) I64(cg_matmul_attrs, ldb) I64(cg_matmul_attrs, ldc)
+                    I64(cg_matmul_attrs, stride_a) I64(cg_matmul_attrs, stride_b) I64(cg_matmul_attrs, stride_c)
+                        F64(cg_scale_attrs, scale) U32(cg_sgd_attrs, nesterov) F64(cg_sgd_attrs, momentum)
+                            F64(cg_sgd_attrs, dampening) F64(cg_sgd_attrs, weight_decay) U32(cg_adam_attrs, decoupled)
+                                F64(cg_adam_attrs, beta1) F64(cg_adam_attrs, beta2) F64(cg_adam_attrs, eps)
+                                    F64(cg_adam_attrs, weight_decay)};
+
+/* The type of a kind's attributes; "" for a kind that a program registered. */
+static const char *attrs_type(uint32_t number) {
+    switch (number) {
+#define CG_OP(number, NAME, name, min_inputs, max_inputs, outputs, attrs, flags)                                       \
+    case CG_OP_##NAME:                                                                                                 \
+        return #attrs;
+#include <clgrad/ops.def>
+#undef CG_OP
+#define CG_UNARY(number, NAME, name, y, dx)                                                                            \
+    case CG_OP_##NAME:                                                                                                 \
+    case CG_OP_##NAME##_BACKWARD:                                                                                      \
+        return "cg_elementwise_attrs";
+#define CG_BINARY(number, NAME, name, z, da, db)                                                                       \
+    case CG_OP_##NAME:                                                                                                 \
+    case CG_OP_##NAME##_BACKWARD_A:                                                                                    \
+    case CG_OP_##NAME##_BACKWARD_B:                                                                                    \
+        return "cg_elementwise_attrs";
+#include <clgrad/elementwise.def>
+#undef CG_UNARY
+#undef CG_BINARY
+    }
+    return "";
+}
+
+static void print_field(const field *what, const void *attrs, cg_text *text) {
+    const char *at = (const char *)attrs + what->offset;
+    uint32_t small;
+    int64_t large;
+    double real;
+    switch (what->type) {
+    case FIELD_U32:
+        memcpy(&small, at, sizeof small);
+        cg_text_append(text, " %s=%u", what->name, small);
+        break;
+    case FIELD_I64:
+        memcpy(&large, at, sizeof large);
+        cg_text_append(text, " %s=%lld", what->name, (long long)large);
+        break;
+    case FIELD_F64:
+        memcpy(&real, at, sizeof real);
+        cg_text_append(text, " %s=%.9g", what->name, real);
+        break;
+    }
+}
+
+static void print_attrs(const cg_op *op, cg_text *text) {
+    const char *type = attrs_type(op->kind->number);
+    bool known = op->kind->attrs_size <= sizeof(cg_no_attrs);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (strcmp(fields[i].attrs, type) == 0) {
+            print_field(&fields[i], op->attrs, text);
+            known = true;
+        }
+    }
+    for (uint32_t i = sizeof(cg_no_attrs); !known && i < op->kind->attrs_size; i++) {
+        cg_text_append(text, "%s%02x", i % 4 == 0 ? " " : "", ((const unsigned char *)op->attrs)[i]);
+    }
+    if (op->accumulate != 0) {
+        cg_text_append(text, " accumulate=%u", op->accumulate);
+    }
+}
+
+static void print_operands(const char *title, const cg_operand *operands, uint32_t count, cg_text *text) {
+    for (uint32_t i = 0; i < count; i++) {
+        cg_text_append(text, "%s", i == 0 ? title : ", ");
+        if (operands[i].buffer == NULL) {
+            cg_text_append(text, "none");
+        } else {
+            cg_text_append(text, "%s %s", cg_shape_print(&operands[i].shape, CG_SHAPE_TEXT),
+                           cg_dtype_name(operands[i].dtype));
+        }
+    }
+}
+
+void cg_op_print(const cg_op *op, cg_text *text) {
+    print_operands("inputs ", op->inputs, op->n_inputs, text);
+    print_operands(op->n_inputs > 0 ? "; outputs " : "outputs ", op->outputs, op->n_outputs, text);
+    size_t length = text->length;
+    cg_text_append(text, ";");
+    print_attrs(op, text);
+    if (text->length == length + 1 && !text->failed) { /* no attribute */
+        text->bytes[--text->length] = '\0';
+    }
+}
+
+static double elements(const cg_operand *operand) {
+    return operand->buffer != NULL ? (double)cg_shape_numel(&operand->shape) : 0;
+}
+
+double cg_op_flops(const cg_op *op) {
+    if (op->kind->number == CG_OP_MATMUL) {
+        const cg_matmul_attrs *m = op->attrs;
+        return 2.0 * (double)m->batch * (double)m->m * (double)m->n * (double)m->k;
+    }
+    if (op->kind->number == CG_OP_SUM) {
+        return elements(&op->inputs[0]);
+    }
+    return op->kind->number == CG_OP_COPY || op->kind->number == CG_OP_FILL ? 0 : elements(&op->outputs[0]);
+}
+
+uint64_t cg_op_bytes(const cg_op *op) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < op->n_inputs; i++) {
+        bytes += (uint64_t)elements(&op->inputs[i]) * cg_dtype_size(op->inputs[i].dtype);
+    }
+    for (uint32_t i = 0; i < op->n_outputs; i++) {
+        bool read = (op->accumulate >> i & 1u) != 0 || (op->kind->flags & CG_KIND_UPDATES) != 0;
+        bytes += (uint64_t)elements(&op->outputs[i]) * cg_dtype_size(op->outputs[i].dtype) * (read ? 2 : 1);
+    }
+    return bytes;
+}

@@ -1,0 +1,19 @@
+/* What an op is, in words and in numbers: for messages, traces and reports. */
+#ifndef CLGRAD_OP_TEXT_H
+#define CLGRAD_OP_TEXT_H
+
+#include <clgrad/op_kinds.h>
+
+#include "text.h"
+
+/* "inputs [64, 784] f32, [10, 784] f32; outputs [64, 10] f32; transpose_b=1 m=64 ..." */
+void cg_op_print(const cg_op *op, cg_text *text);
+
+/* Arithmetic: two for each multiply-add of a product, one for each element that is summed, one for each output
+ * otherwise. */
+double cg_op_flops(const cg_op *op);
+
+/* Memory that it must read and write once. */
+uint64_t cg_op_bytes(const cg_op *op);
+
+#endif

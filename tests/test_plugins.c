@@ -111,6 +111,20 @@ Test(plugins, strings_that_fit_no_device_or_several_list_the_candidates) {
     expect_refused("cpu,", CG_ERR_SYNTAX, "key=value expected");
     expect_refused("cpu,threads", CG_ERR_SYNTAX, "not key=value");
     expect_refused("cpu,threads=1,threads=2", CG_ERR_SYNTAX, "threads is given twice");
+    expect_refused("check", CG_ERR_SYNTAX, "check wraps a device, as in 'check:cpu'");
+    expect_refused("check:", CG_ERR_SYNTAX, "must begin with a backend");
+    expect_refused("trace,file=x", CG_ERR_SYNTAX, "trace wraps a device, as in 'trace,file=x:cpu'");
+    expect_refused("check,:cpu", CG_ERR_SYNTAX, "key=value expected");
+    expect_refused("check,speed=1:cpu", CG_ERR_ARGUMENT, "check has no option 'speed'");
+    expect_refused("fault,at=0:cpu", CG_ERR_ARGUMENT, "a number from 1 on");
+    expect_refused("fault,at=-1:cpu", CG_ERR_ARGUMENT, "a number from 1 on");
+    expect_refused("fault,at=9z:cpu", CG_ERR_ARGUMENT, "a number from 1 on");
+    expect_refused("fault,at=99999999999999999999999:cpu", CG_ERR_ARGUMENT, "a number from 1 on");
+    expect_refused("fault,kind=flood:cpu", CG_ERR_ARGUMENT, "any|allocation|transfer|build|op|lost|wrong");
+    expect_refused("trace,file=/no/such/folder/t.json:cpu", CG_ERR_FILE, "cannot write '/no/such/folder/t.json'");
+    expect_refused("check:check:check:check:check:cpu", CG_ERR_SYNTAX, "more than 4 decorators");
+    expect_refused("check:nothing", CG_ERR_DEVICE, "no such backend");
+    expect_refused("auto:check:cpu", CG_ERR_SYNTAX, "auto takes no selector");
     expect_refused("cpu,=4", CG_ERR_SYNTAX, "not key=value");
 }
 
@@ -151,6 +165,56 @@ Test(plugins, what_a_device_lacks_falls_back_and_is_counted_with_its_reason) {
     cr_expect(square);
     cg_tensor_destroy(x);
     cg_tape_destroy(tape);
+    cg_device_close(device);
+}
+
+Test(plugins, check_finds_what_a_backend_lies_about) {
+    load_only("liar");
+    cg_device *device;
+    cr_assert_eq(cg_device_open("check:liar:one", &device), CG_OK, "%s", cg_error_message());
+    cg_tape *tape = cg_tape_create(device);
+    cg_tensor *x = test_tensor(device, CG_SHAPE(2, 3), (double[]){1, 2, 3, 4, -0.5, 6});
+    double values[6];
+    cr_assert_eq(cg_tensor_read_f64(cg_relu(tape, x), values, 6), CG_ERR_WRONG);
+    cr_expect_not_null(strstr(cg_error_message(), "check: relu is wrong on check:liar:one: element [1, 1] of output 0 "
+                                                  "is -0.5, the reference says 0"),
+                       "%s", cg_error_message());
+    cr_expect_not_null(strstr(cg_error_message(), "inputs [2, 3] f32; outputs [2, 3] f32"), "%s", cg_error_message());
+    cg_tensor_destroy(x);
+    cg_tape_destroy(tape);
+    cg_device_close(device);
+}
+
+Test(plugins, ops_that_fall_back_one_after_another_move_nothing_between_them) {
+    cg_device *device = open_tiny();
+    cg_tape *tape = cg_tape_create(device);
+    cg_tensor *x = test_tensor(device, CG_SHAPE(2, 2), (double[]){1, -2, 3, -4});
+    cg_tensor *squares = cg_square(tape, x);                                  /* x moves there: 16 bytes */
+    cg_tensor *doubled = cg_add(tape, squares, squares);                      /* nothing moves */
+    cg_tensor *positive = cg_relu(tape, doubled);                             /* the device reads it: 16 bytes back */
+    cg_tensor *sum = cg_add(tape, positive, squares);                         /* 16 bytes there */
+    test_expect("sum", sum, CG_SHAPE(2, 2), (double[]){3, 12, 27, 48}, 0, 0); /* 16 back */
+    cg_fallback_info rows[16];
+    size_t count = cg_device_fallbacks(device, rows, 16);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += rows[i].bytes;
+    }
+    cr_expect_eq(bytes, 64, "%llu", (unsigned long long)bytes);
+    cg_tape_destroy(tape);
+    cg_tensor_destroy(x);
+    cg_device_close(device);
+}
+
+Test(plugins, a_host_write_to_what_a_fallback_holds_is_seen) {
+    cg_device *device = open_tiny();
+    cg_tape *tape = cg_tape_create(device);
+    cg_tensor *x = test_tensor(device, CG_SHAPE(2), (double[]){1, 2});
+    test_expect("before", cg_square(tape, x), CG_SHAPE(2), (double[]){1, 4}, 0, 0);
+    cr_assert_eq(cg_tensor_write_f64(x, (double[]){3, 5}, 2), CG_OK);
+    test_expect("after", cg_square(tape, x), CG_SHAPE(2), (double[]){9, 25}, 0, 0);
+    cg_tape_destroy(tape);
+    cg_tensor_destroy(x);
     cg_device_close(device);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "op_text.h"
 
 #define SUPPORT_LIMIT 8192 /* answers kept; a program of ever new shapes starts the table again */
 
@@ -104,7 +105,10 @@ static cg_status settle_mirror(cg_device *device, const cg_op *op) {
         CG_TRY(cg_mirror_sync(device, op->inputs[i].buffer));
     }
     for (uint32_t i = 0; i < op->n_outputs; i++) {
-        CG_TRY(cg_mirror_give_up(device, op->outputs[i].buffer));
+        const cg_operand *output = &op->outputs[i];
+        size_t size = cg_dtype_size(output->dtype);
+        CG_TRY(cg_op_reads_output(op, i) ? cg_mirror_sync(device, output->buffer) : CG_OK);
+        CG_TRY(cg_mirror_overwrite(device, output->buffer, output->offset * size, output->extent * size));
     }
     return CG_OK;
 }
@@ -122,7 +126,7 @@ cg_status cg_dispatch_run(cg_device *device, const cg_op *op) {
 }
 
 cg_status cg_dispatch_write(cg_device *device, cg_buffer *buffer, size_t offset, const void *source, size_t bytes) {
-    CG_TRY(cg_mirror_give_up(device, buffer->handle));
+    CG_TRY(cg_mirror_overwrite(device, buffer->handle, offset, bytes));
     return device->backend->write(device->handle, buffer->handle, offset, source, bytes);
 }
 

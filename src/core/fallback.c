@@ -6,6 +6,7 @@
 #include "alloc.h"
 #include "decorator.h"
 #include "dispatch.h"
+#include "op_text.h"
 #include "registry.h"
 
 static double seconds_now(void) {
@@ -40,11 +41,6 @@ static cg_status open_cpu(cg_device *device) {
     return cg_device_open_index(cpu, 0, NULL, 0, &device->cpu);
 }
 
-static bool output_is_read(const cg_op *op, uint32_t i) {
-    bool partly = op->outputs[i].extent > (size_t)cg_shape_numel(&op->outputs[i].shape);
-    return partly || (op->accumulate >> i & 1u) || (op->kind->flags & CG_KIND_UPDATES);
-}
-
 /* Puts the operand's copy on the CPU in its place. */
 static cg_status move_operand(cg_device *device, cg_operand *operand, bool read, size_t row) {
     if (operand->buffer == NULL) {
@@ -62,7 +58,7 @@ static cg_status move_all(cg_device *device, cg_op *op, size_t row) {
         CG_TRY(move_operand(device, &op->inputs[i], true, row));
     }
     for (uint32_t i = 0; i < op->n_outputs; i++) {
-        CG_TRY(move_operand(device, &op->outputs[i], output_is_read(op, i), row));
+        CG_TRY(move_operand(device, &op->outputs[i], cg_op_reads_output(op, i), row));
     }
     return CG_OK;
 }

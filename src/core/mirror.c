@@ -29,12 +29,6 @@ cg_status cg_mirror_sync(cg_device *device, void *buffer) {
     return CG_OK;
 }
 
-cg_status cg_mirror_give_up(cg_device *device, void *buffer) {
-    CG_TRY(cg_mirror_sync(device, buffer));
-    cg_mirror_forget(device, buffer);
-    return CG_OK;
-}
-
 void cg_mirror_forget(cg_device *device, const void *buffer) {
     for (size_t i = device->mirror.count; i-- > 0;) {
         if (device->mirror.pieces[i].buffer == buffer) {
@@ -49,6 +43,19 @@ static bool same_piece(const cg_mirrored *piece, void *buffer, size_t offset, si
 
 static bool overlaps(const cg_mirrored *piece, void *buffer, size_t offset, size_t bytes) {
     return piece->buffer == buffer && piece->offset < offset + bytes && offset < piece->offset + piece->bytes;
+}
+
+cg_status cg_mirror_overwrite(cg_device *device, void *buffer, size_t offset, size_t bytes) {
+    cg_mirror *mirror = &device->mirror;
+    for (size_t i = mirror->count; i-- > 0;) {
+        cg_mirrored *piece = &mirror->pieces[i];
+        if (overlaps(piece, buffer, offset, bytes)) {
+            bool whole = piece->offset >= offset && piece->offset + piece->bytes <= offset + bytes;
+            CG_TRY(whole ? CG_OK : write_piece(device, piece));
+            drop(device, i);
+        }
+    }
+    return CG_OK;
 }
 
 /* Other views of this memory: what is newer there goes to the device first. Those of the op at work stay. */

@@ -28,8 +28,8 @@ typedef struct cg_mirror {
 /* The device is about to read from the buffer: what is newer on the CPU is written there. */
 cg_status cg_mirror_sync(struct cg_device *device, void *buffer) CG_MUST_USE;
 
-/* The device is about to write to the buffer: pieces of it are written there if newer, and are true no longer. */
-cg_status cg_mirror_give_up(struct cg_device *device, void *buffer) CG_MUST_USE;
+/* These bytes of the buffer are about to be written on the device: what is known of them is true no longer. */
+cg_status cg_mirror_overwrite(struct cg_device *device, void *buffer, size_t offset, size_t bytes) CG_MUST_USE;
 
 /* The buffer's contents matter no more. */
 void cg_mirror_forget(struct cg_device *device, const void *buffer);

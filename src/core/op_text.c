@@ -126,14 +126,22 @@ double cg_op_flops(const cg_op *op) {
     return op->kind->number == CG_OP_COPY || op->kind->number == CG_OP_FILL ? 0 : elements(&op->outputs[0]);
 }
 
+static bool adds(const cg_op *op, uint32_t output) {
+    return (op->accumulate >> output & 1u) != 0 || (op->kind->flags & CG_KIND_UPDATES) != 0;
+}
+
+bool cg_op_reads_output(const cg_op *op, uint32_t output) {
+    const cg_operand *operand = &op->outputs[output];
+    return adds(op, output) || (operand->buffer != NULL && operand->extent > (size_t)cg_shape_numel(&operand->shape));
+}
+
 uint64_t cg_op_bytes(const cg_op *op) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < op->n_inputs; i++) {
         bytes += (uint64_t)elements(&op->inputs[i]) * cg_dtype_size(op->inputs[i].dtype);
     }
     for (uint32_t i = 0; i < op->n_outputs; i++) {
-        bool read = (op->accumulate >> i & 1u) != 0 || (op->kind->flags & CG_KIND_UPDATES) != 0;
-        bytes += (uint64_t)elements(&op->outputs[i]) * cg_dtype_size(op->outputs[i].dtype) * (read ? 2 : 1);
+        bytes += (uint64_t)elements(&op->outputs[i]) * cg_dtype_size(op->outputs[i].dtype) * (adds(op, i) ? 2 : 1);
     }
     return bytes;
 }

@@ -13,6 +13,9 @@ void cg_op_print(const cg_op *op, cg_text *text);
  * otherwise. */
 double cg_op_flops(const cg_op *op);
 
+/* Whether what an output held before matters: it is added to, updated, or written in part (a product with gaps). */
+bool cg_op_reads_output(const cg_op *op, uint32_t output);
+
 /* Memory that it must read and write once. */
 uint64_t cg_op_bytes(const cg_op *op);
 

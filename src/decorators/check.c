@@ -87,18 +87,13 @@ static cg_status copy_operand(checker *c, twin *t, cg_operand *operand, bool rea
     return CG_OK;
 }
 
-static bool output_is_read(const cg_op *op, uint32_t i) {
-    bool partly = op->outputs[i].extent > (size_t)cg_shape_numel(&op->outputs[i].shape);
-    return partly || (op->accumulate >> i & 1u) || (op->kind->flags & CG_KIND_UPDATES);
-}
-
 static cg_status make_twin(checker *c, const cg_op *op, twin *t) {
     t->op = *op;
     for (uint32_t i = 0; i < op->n_inputs; i++) {
         CG_TRY(copy_operand(c, t, &t->op.inputs[i], true));
     }
     for (uint32_t i = 0; i < op->n_outputs; i++) {
-        CG_TRY(copy_operand(c, t, &t->op.outputs[i], output_is_read(op, i)));
+        CG_TRY(copy_operand(c, t, &t->op.outputs[i], cg_op_reads_output(op, i)));
     }
     return CG_OK;
 }

@@ -1,8 +1,12 @@
 /* A backend with one op: relu on contiguous f32. Its memory is not the host's (it begins 64 bytes later), so that a
- * mix-up shows. */
+ * mix-up shows. Built with TINY_LIES it is the backend 'liar': what it says it can run, it gets wrong. */
 #include <string.h>
 
 #include <clgrad/backend.h>
+
+#ifndef TINY_NAME
+#define TINY_NAME "tiny"
+#endif
 
 #define LIMIT ((size_t)64 << 20)
 
@@ -76,7 +80,11 @@ static cg_status tiny_run(void *device, const cg_op *op) {
     const float *x = (const float *)((char *)op->inputs[0].buffer + 64) + op->inputs[0].offset;
     float *y = (float *)((char *)op->outputs[0].buffer + 64) + op->outputs[0].offset;
     for (int64_t i = 0; i < (int64_t)op->outputs[0].extent; i++) {
+#ifdef TINY_LIES
+        y[i] = x[i] <= -1.0f ? 0.0f : x[i];
+#else
         y[i] = x[i] <= 0.0f ? 0.0f : x[i];
+#endif
     }
     return CG_OK;
 }
@@ -89,7 +97,7 @@ static cg_status tiny_wait(void *device) {
 static const cg_backend table = {
     .abi = CG_BACKEND_ABI,
     .size = sizeof table,
-    .name = "tiny",
+    .name = TINY_NAME,
     .list = tiny_list,
     .open = tiny_open,
     .close = tiny_close,

@@ -45,12 +45,15 @@ static void expect_refused(const char *string, cg_status expected, const char *p
 }
 
 Test(plugins, broken_ones_are_named_with_the_reason_and_the_others_work) {
-    load_only("no_entry wrong_abi tiny missing");
+    load_only("no_entry wrong_abi refuses no_function taken_name tiny missing");
     cg_device_info infos[16];
     size_t count;
     cr_assert_eq(cg_device_list(infos, 16, &count), CG_OK);
     cr_assert_not_null(strstr(problem_of("no_entry.so"), "no function clgrad_backend"));
     cr_assert_not_null(strstr(problem_of("wrong_abi.so"), "backend ABI is 2"));
+    cr_assert_not_null(strstr(problem_of("refuses.so"), "backend ABI is 1: it was made for backend ABI 2"));
+    cr_assert_not_null(strstr(problem_of("no_function.so"), "its function open is NULL, which is required"));
+    cr_assert_not_null(strstr(problem_of("taken_name.so"), "its name, cpu, is a built-in one"));
     cr_assert_not_null(strstr(problem_of("missing"), "no such file or folder"));
     cr_assert_str_eq(infos[0].string, "cpu");
     cr_assert_str_eq(infos[1].string, "reference");
@@ -58,21 +61,65 @@ Test(plugins, broken_ones_are_named_with_the_reason_and_the_others_work) {
     cr_assert_str_eq(infos[3].string, "tiny:two");
 }
 
-Test(plugins, a_file_that_is_no_library_is_reported) {
+static void copy_part(const char *from, const char *to, double share) {
+    static char bytes[1 << 20];
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    cr_assert(in != NULL && out != NULL);
+    size_t count = fread(bytes, 1, sizeof bytes, in);
+    cr_assert(count > 1000 && count < sizeof bytes);
+    count = (size_t)((double)count * share);
+    cr_assert_eq(fwrite(bytes, 1, count, out), count);
+    fclose(in);
+    fclose(out);
+}
+
+static void expect_not_loaded(const char *file, const char *part) {
+    cr_expect_eq(cg_backend_load(file), CG_ERR_DEVICE, "%s", file);
+    cr_expect_not_null(strstr(cg_error_message(), part), "%s: '%s' lacks '%s'", file, cg_error_message(), part);
+    cr_expect_not_null(strstr(cg_error_message(), file), "'%s' lacks the file", cg_error_message());
+}
+
+Test(plugins, files_that_are_no_whole_libraries_are_refused_with_the_reason) {
     char folder[] = "/tmp/clgrad-plugins-XXXXXX", file[256];
     cr_assert_not_null(mkdtemp(folder));
-    snprintf(file, sizeof file, "%s/text.so", folder);
+    snprintf(file, sizeof file, "%s/cut.so", folder);
+    copy_part(TEST_PLUGINS "/tiny/tiny.so", file, 0);
+    expect_not_loaded(file, "it is no shared object: it has 0 bytes only");
+    for (double share = 0.1; share < 1; share += 0.1) {
+        copy_part(TEST_PLUGINS "/tiny/tiny.so", file, share);
+        expect_not_loaded(file, "it is cut short");
+    }
     FILE *text = fopen(file, "w");
     cr_assert_not_null(text);
-    fputs("not a library", text);
+    fprintf(text, "%100s", "not a library");
     fclose(text);
-    setenv("CLGRAD_BACKEND_PATH", file, 1);
+    expect_not_loaded(file, "it is no shared object");
+    expect_not_loaded(folder, "it is no file but a folder");
+    expect_not_loaded("/dev/zero", "it is no file");
+    expect_not_loaded("/nowhere/at/all.so", "No such file or directory");
+    expect_not_loaded(TEST_PLUGINS "/no_entry/no_entry.so", "no function clgrad_backend");
+    remove(file);
+    remove(folder);
+}
+
+Test(plugins, one_that_is_found_and_cannot_be_loaded_is_reported_and_skipped) {
+    setenv("CLGRAD_BACKEND_PATH", "/dev/null", 1);
     cg_device_info infos[16];
     size_t count;
     cr_assert_eq(cg_device_list(infos, 16, &count), CG_OK);
-    cr_expect(strlen(problem_of("text.so")) > 0);
-    remove(file);
-    remove(folder);
+    cr_expect_not_null(strstr(problem_of("null"), "it is no file"));
+}
+
+Test(plugins, one_that_is_asked_for_goes_before_those_that_are_found) {
+    load_only("");
+    cr_assert_eq(cg_backend_load(TEST_PLUGINS "/tiny/tiny.so"), CG_OK, "%s", cg_error_message());
+    cr_assert_eq(cg_backend_load(TEST_PLUGINS "/tiny/tiny.so"), CG_OK, "twice is once");
+    cg_device_info infos[16];
+    size_t count;
+    cr_assert_eq(cg_device_list(infos, 16, &count), CG_OK);
+    cr_assert_str_eq(infos[2].string, "tiny:one");
+    cr_assert_str_eq(infos[3].string, "tiny:two");
+    cr_expect(count == 4 || strncmp(infos[4].string, "tiny", 4) != 0);
 }
 
 Test(plugins, every_way_of_choosing_finds_its_device) {

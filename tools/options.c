@@ -44,6 +44,12 @@ int usage_error(const char *command, const char *format, ...) {
     return EXIT_USAGE;
 }
 
+/* What every command has. */
+static const option backend_option = {.name = "--backend",
+                                      .kind = OPTION_BACKEND,
+                                      .value = "FILE",
+                                      .help = "also load this backend, a shared object; may be given several times"};
+
 static void print_help_text(const char *text) {
     for (const char *line = text; line;) {
         const char *end = strchr(line, '\n');
@@ -67,6 +73,7 @@ static void print_help(const command_line *line) {
     for (size_t i = 0; i < line->n_options; i++) {
         print_option(&line->options[i]);
     }
+    print_option(&backend_option);
     printf("  %-20s  this text\n\n%s", "--help", exit_status_help);
 }
 
@@ -102,6 +109,14 @@ static bool is_choice(const char *choices, const char *text) {
     return false;
 }
 
+/* One that cannot be used is said to be so and left out, as those that are found by themselves are. */
+static const char *load_backend(const char *file) {
+    if (*file && cg_backend_load(file) != CG_OK) {
+        fprintf(stderr, "clgrad: %s; it is left out\n", cg_error_message());
+    }
+    return *file ? NULL : "something that is not empty";
+}
+
 /* Puts a value where the option wants it; NULL, or what was needed instead. */
 static const char *store(const option *item, const char *value) {
     switch (item->kind) {
@@ -117,6 +132,8 @@ static const char *store(const option *item, const char *value) {
     case OPTION_CHOICE:
         *item->to.text = value;
         return is_choice(item->value, value) ? NULL : item->value;
+    case OPTION_BACKEND:
+        return load_backend(value);
     case OPTION_COUNT:
         return parse_count(value, item->minimum, item->to.count) ? NULL : "a whole number";
     case OPTION_SHARE:
@@ -149,7 +166,8 @@ static const option *find_option(const command_line *line, const char *argument,
             return &line->options[i];
         }
     }
-    return NULL;
+    bool backend = strlen(backend_option.name) == length && memcmp(backend_option.name, argument, length) == 0;
+    return backend ? &backend_option : NULL;
 }
 
 /* Reads the flag at argv[*index] and its value: the rest of the argument after '=', or the next argument. */

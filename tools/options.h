@@ -10,17 +10,19 @@
 #include <stdint.h>
 
 #include <clgrad/data.h>
+#include <clgrad/device.h>
 
 /* A number that was not given keeps this value; a text keeps NULL. */
 #define NOT_GIVEN INT64_MIN
 
 typedef enum option_kind {
-    OPTION_FLAG,   /* no value; bool */
-    OPTION_TEXT,   /* const char * */
-    OPTION_LIST,   /* text_list *: may be given several times */
-    OPTION_CHOICE, /* const char *, one of the words in `value`: "allow|warn|error" */
-    OPTION_COUNT,  /* int64_t, at least `minimum` */
-    OPTION_SHARE,  /* double, 0 <= share < 1; negative when not given */
+    OPTION_FLAG,    /* no value; bool */
+    OPTION_TEXT,    /* const char * */
+    OPTION_LIST,    /* text_list *: may be given several times */
+    OPTION_CHOICE,  /* const char *, one of the words in `value`: "allow|warn|error" */
+    OPTION_COUNT,   /* int64_t, at least `minimum` */
+    OPTION_BACKEND, /* options.c's own: loads a plug-in */
+    OPTION_SHARE,   /* double, 0 <= share < 1; negative when not given */
 } option_kind;
 
 /* Texts in the order they were given; `items` has room for every argument of the program. */

@@ -1,7 +1,24 @@
 /*
  * The device table: what a backend is. cpu, reference and opencl come through this door, and so does a plug-in
- * that somebody else wrote: a shared object with one exported function, CG_BACKEND_ENTRY, which imports no symbol of
- * clgrad's. Calls for one device never overlap; different devices may be used by different threads.
+ * that somebody else wrote: a shared object with one exported function, clgrad_backend (see the end of this file),
+ * which imports no symbol of clgrad's. docs/adding-a-device.md walks through one.
+ *
+ * Found: in clgrad-backends/ beside the library, in CLGRAD_BACKEND_PATH, by cg_backend_load or the command's --backend.
+ * One that cannot be used is reported with the reason and skipped.
+ *
+ * Versions: both tables begin with `abi` and `size`, in every version. clgrad refuses a plug-in of another ABI number;
+ * the plug-in may refuse clgrad: host->fail with the reason, and return NULL. Within one number both tables only grow
+ * at their end: clgrad takes what lies behind a plug-in's `size` for NULL, and a plug-in that wants a host function
+ * which a later version added looks at host->size first.
+ *
+ * Threads: calls for one device never overlap, but they may come from different threads; calls for different devices
+ * may overlap, and so may list and open. What a backend shares between its devices it must guard itself.
+ *
+ * Failures: a status other than CG_OK, after host->fail has left the text. Nothing may be printed, and nothing may end
+ * the process. Out pointers need not be set then.
+ *
+ * Ownership: texts and arrays that clgrad hands over are valid during the call only, the host table as long as the
+ * process lives. Texts that a backend hands over (name, reasons) must be valid as long as the process lives: literals.
  */
 #ifndef CLGRAD_BACKEND_H
 #define CLGRAD_BACKEND_H
@@ -47,11 +64,11 @@ typedef struct cg_option {
     const char *value;
 } cg_option;
 
-/* What clgrad gives a backend. Valid as long as the process lives. */
+/* What clgrad gives a backend. Valid as long as the process lives; any thread may call any of it. No entry is NULL. */
 typedef struct cg_host {
-    uint32_t abi;
-    uint32_t size;
-    /* Leaves an error text and returns status. */
+    uint32_t abi;  /* CG_BACKEND_ABI of clgrad */
+    uint32_t size; /* sizeof(cg_host) of clgrad */
+    /* Leaves an error text for this thread and returns status: return host->fail(CG_ERR_..., ...). */
     cg_status (*fail)(cg_status status, const char *format, ...);
     /* One line for a person who asked to see more (CLGRAD_LOG=1), without a newline. */
     void (*log)(const char *format, ...);
@@ -72,33 +89,48 @@ typedef struct cg_timing {
 typedef struct cg_backend {
     uint32_t abi;  /* CG_BACKEND_ABI */
     uint32_t size; /* sizeof(cg_backend) */
+    /* Required. How device strings begin: small letters, digits, _ and -; not a built-in name. */
     const char *name;
 
-    /* Required. Writes up to `capacity` descriptions in a fixed order and the number of devices. No device is not an
-     * error; an error here means that the backend as a whole cannot work, and its text says why. */
+    /* Required. Sets *count to the number of devices and writes the first `capacity` of them to `infos` (zeroed; NULL
+     * when capacity is 0), in the same order every time. Called often: it should be fast. No device is not an error; an
+     * error means that the backend as a whole cannot work, and its text is what the user reads. */
     cg_status (*list)(const cg_host *host, cg_device_info *infos, size_t capacity, size_t *count);
-    /* Required. Opens the device at `index` of list. An option it does not know, or a value, is CG_ERR_ARGUMENT. */
+    /* Required. Opens the device at `index` of list's order and sets *device, which is the backend's own and never
+     * NULL. May be called again for a device that is open. `options` are the string's key=value pairs; one that the
+     * backend does not know, or a value it does not like, is CG_ERR_ARGUMENT. */
     cg_status (*open)(const cg_host *host, size_t index, const cg_option *options, size_t n_options, void **device);
-    /* Required. All buffers are destroyed before. */
+    /* Required. Frees what open made. All buffers are destroyed before; work may still be queued. */
     void (*close)(void *device);
-    /* Optional: the same as list's entry, after the options have had their effect. NULL: nothing changes. */
+    /* Optional: list's entry for an opened device, after its options have had their effect; `info` comes filled in as
+     * list left it. NULL: nothing changes. */
     cg_status (*describe)(void *device, cg_device_info *info);
 
-    /* Required. bytes > 0; contents undefined. CG_ERR_DEVICE_MEMORY when it does not fit. */
+    /* Required. Sets *buffer to memory for that many bytes (> 0), aligned for any type; contents undefined. The pointer
+     * is the backend's own: clgrad only hands it back. CG_ERR_DEVICE_MEMORY when it does not fit: clgrad then gives
+     * back what it keeps in reserve and asks once more. */
     cg_status (*buffer_create)(void *device, size_t bytes, void **buffer);
+    /* Required. Work that is queued may still use it: the backend waits, or keeps the memory until then. */
     void (*buffer_destroy)(void *device, void *buffer);
 
-    /* Required. Byte offsets. `source` may be reused as soon as write returns; read waits for the data. In order with
-     * run. */
+    /* Required, both. Offsets and sizes are bytes within the buffer. In the order of the calls, with run: a read sees
+     * what was queued before it. write may return before it is done, but `source` may be reused at once; read returns
+     * when all `bytes` are there, or fails: fewer bytes and CG_OK is a wrong result. bytes may be 0. */
     cg_status (*write)(void *device, void *buffer, size_t offset, const void *source, size_t bytes);
     cg_status (*read)(void *device, void *buffer, size_t offset, void *destination, size_t bytes);
-    /* Optional: both buffers on this device, not overlapping. NULL: read, then write. */
+    /* Optional: the same between two buffers of this device; the ranges do not overlap. NULL: read, then write. */
     cg_status (*copy)(void *device, void *source, size_t source_offset, void *destination, size_t offset, size_t bytes);
 
-    /* Required. Can this device run this op? False with a reason (static text) makes clgrad run it on the CPU. Asked
-     * once for each kind, attributes, dtypes and shapes; buffers are not looked at. */
+    /* Required. Can this device run this op (see op_kinds.h)? False with *reason set makes clgrad run it on the CPU and
+     * move its operands there and back; the reason is shown to the user. A kind that is not known is answered with
+     * false: later versions have more. Asked once for each kind, attributes, dtypes and shapes, and remembered: the
+     * answer must not depend on anything else. An operand's buffer is only told from NULL, which is an operand that is
+     * absent. */
     bool (*supports)(void *device, const cg_op *op, const char **reason);
-    /* Required. Queues the op: may return before it is done. What fails later is reported by read or wait. */
+    /* Required. Runs or queues an op that supports took. Operands are buffers of this device, none with 0 elements;
+     * inputs and outputs overlap only where they are the same (an op that updates in place). bit i of op->accumulate:
+     * add to output i. `op` and its attributes are valid during the call only. A failure later on is reported by the
+     * next read or wait. */
     cg_status (*run)(void *device, const cg_op *op);
     /* Optional: start what is queued; NULL: nothing to do. */
     cg_status (*flush)(void *device);
@@ -112,7 +144,12 @@ typedef struct cg_backend {
     cg_status (*timing_take)(void *device, cg_timing *timings, size_t capacity, size_t *count);
 } cg_backend;
 
-/* The one symbol of a plug-in: gives its table, or NULL when `host` does not suit it. */
+/* The one symbol of a plug-in:
+ *
+ *     CG_API const cg_backend *clgrad_backend(const cg_host *host);
+ *
+ * Called once. Gives the table, which must be valid as long as the process lives, or NULL when this clgrad does not
+ * suit it, with the reason left by host->fail. */
 #define CG_BACKEND_ENTRY clgrad_backend
 typedef const cg_backend *(*cg_backend_entry)(const cg_host *host);
 

@@ -49,6 +49,13 @@ CG_API cg_status cg_device_list(cg_device_info *infos, size_t capacity, size_t *
 /* Up to `capacity` backends that could not be loaded or listed, and their number. Fills after cg_device_list. */
 CG_API size_t cg_backend_problems(cg_backend_problem *problems, size_t capacity);
 
+/* Loads a backend from a file, a shared object as backend.h describes it, in addition to those that are found by
+ * themselves: in clgrad-backends beside the library, and in CLGRAD_BACKEND_PATH (folders and files, separated by
+ * colons). The first of a name is used: call this before anything else to go before those. CG_ERR_DEVICE with the
+ * reason when the file is not usable: no shared object, cut short, a library missing, another ABI, a required function
+ * that is NULL. Any thread. */
+CG_API cg_status cg_backend_load(const char *file) CG_MUST_USE;
+
 /* Opens a device by its string: "auto", "cpu", "cpu,threads=4", "reference,dtype=f64", "opencl", "opencl:1",
  * "opencl:gpu", "opencl:pocl,profile=gpu", "opencl:uuid=...", part of a name. In front of it may stand decorators, the
  * outermost first: "check:" (every op against the reference in double; CG_ERR_WRONG at the first that disagrees),

@@ -6,12 +6,15 @@
 #include <sys/stat.h>
 
 #include "alloc.h"
+#include "library.h"
 #include "safetensors.h"
 #include "samples.h"
 #include "text.h"
 
 static cg_status load_mnist(cg_source *source) {
-    const char *const places[] = {getenv("CLGRAD_DATA"), CLGRAD_SHARE_FOLDER, CLGRAD_SOURCE_DATA_FOLDER};
+    char share[1024]; /* seen from the library, so that an installation can be moved */
+    bool installed = cg_library_path(CLGRAD_SHARE_FOLDER, share, sizeof share);
+    const char *const places[] = {getenv("CLGRAD_DATA"), installed ? share : NULL, CLGRAD_SOURCE_DATA_FOLDER};
     cg_text folder = {0}, tried = {0};
     cg_status status = CG_OK;
     bool found = false;

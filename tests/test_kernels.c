@@ -347,6 +347,8 @@ static build_fn builder(uint32_t number) {
         return build_reduction;
     case CG_OP_LOG_SOFTMAX:
     case CG_OP_LOG_SOFTMAX_BACKWARD:
+    case CG_OP_SOFTMAX:
+    case CG_OP_SOFTMAX_BACKWARD:
         return build_log_softmax;
     case CG_OP_CROSS_ENTROPY:
     case CG_OP_CROSS_ENTROPY_BACKWARD:

@@ -49,7 +49,8 @@ typedef struct cg_matmul_attrs {
 /* sum: input [outer, reduce, inner] to output [outer, inner], times scale (1 / reduce makes a mean).
  * expand, its gradient: input [outer, inner], output [outer, reduce, inner], times scale.
  * Both always have rank 3 and 2: the front end reshapes. So have argmax ([outer, reduce, inner] to i64 [outer, inner],
- * the first of equals, NaN counts as largest) and log_softmax ([outer, dim, inner]; its gradient: inputs y, dy). */
+ * the first of equals, NaN counts as largest) and log_softmax and softmax ([outer, dim, inner]; their gradients: inputs
+ * y, dy). */
 typedef struct cg_scale_attrs {
     uint32_t size;
     double scale;

@@ -139,8 +139,9 @@ CG_API cg_tensor *cg_mean(cg_tape *tape, cg_tensor *x, uint32_t axes, bool keepd
  * gradient. */
 CG_API cg_tensor *cg_argmax(cg_tape *tape, cg_tensor *x, int axis);
 
-/* x - log(sum(exp(x))) along one axis (negative: from the end). */
+/* x - log(sum(exp(x))) along one axis (negative: from the end), and its exp: numbers that sum to 1. */
 CG_API cg_tensor *cg_log_softmax(cg_tape *tape, cg_tensor *x, int axis);
+CG_API cg_tensor *cg_softmax(cg_tape *tape, cg_tensor *x, int axis);
 
 typedef enum cg_reduction { CG_REDUCE_MEAN = 0, CG_REDUCE_SUM = 1, CG_REDUCE_NONE = 2 } cg_reduction;
 

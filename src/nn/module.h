@@ -85,6 +85,7 @@ extern const cg_module_class cg_linear_class, cg_lazy_linear_class;
 extern const cg_module_class cg_activation_classes[];
 extern const size_t cg_activation_count;
 extern const cg_module_class cg_gelu_class, cg_prelu_class, cg_general_relu_class, cg_log_softmax_class;
+extern const cg_module_class cg_softmax_class, cg_softmin_class, cg_softmax2d_class;
 extern const cg_module_class cg_flatten_class;
 extern const cg_module_class cg_sequential_class, cg_residual_class, cg_identity_class;
 extern const cg_module_class cg_mse_loss_class, cg_cross_entropy_loss_class;

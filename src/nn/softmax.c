@@ -1,4 +1,4 @@
-/* Softmax and its kin along one axis. */
+/* Softmax, Softmin, LogSoftmax along an axis, and Softmax2d. */
 #include <inttypes.h>
 
 #include "module.h"
@@ -20,14 +20,46 @@ static cg_status log_softmax_forward(cg_module *module, cg_tape *tape, cg_tensor
     return CG_OK;
 }
 
+static cg_status softmax_forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
+    const int *dim = module->state;
+    outputs[0] = cg_softmax(tape, inputs[0], *dim);
+    return CG_OK;
+}
+
+static cg_status softmin_forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
+    const int *dim = module->state;
+    outputs[0] = cg_softmax(tape, cg_neg(tape, inputs[0]), *dim);
+    return CG_OK;
+}
+
+/* Over the channels of [n, c, h, w] or [c, h, w]. */
+static cg_status softmax2d_forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
+    const cg_shape *shape = cg_tensor_shape(inputs[0]);
+    (void)module;
+    if (shape->rank != 3 && shape->rank != 4) {
+        return cg_fail(CG_ERR_SHAPE, "input is %s: [n, channels, height, width] or [channels, height, width] expected",
+                       cg_shape_print(shape, CG_SHAPE_TEXT));
+    }
+    outputs[0] = cg_softmax(tape, inputs[0], -3);
+    return CG_OK;
+}
+
 /* PyTorch guesses an axis when dim is left out, and warns that it will not for long: here it must be given. */
-const cg_module_class cg_log_softmax_class = {
-    .name = "LogSoftmax",
-    .signature = "dim: int",
+#define ALONG_DIM(class_name, class_forward)                                                                           \
+    {                                                                                                                  \
+        .name = class_name, .signature = "dim: int", .inputs = "input", .n_inputs = 1, .n_outputs = 1,                 \
+        .state_size = sizeof(int), .create = create_with_dim, .forward = class_forward,                                \
+    }
+
+const cg_module_class cg_log_softmax_class = ALONG_DIM("LogSoftmax", log_softmax_forward);
+const cg_module_class cg_softmax_class = ALONG_DIM("Softmax", softmax_forward);
+const cg_module_class cg_softmin_class = ALONG_DIM("Softmin", softmin_forward);
+
+const cg_module_class cg_softmax2d_class = {
+    .name = "Softmax2d",
+    .signature = "",
     .inputs = "input",
     .n_inputs = 1,
     .n_outputs = 1,
-    .state_size = sizeof(int),
-    .create = create_with_dim,
-    .forward = log_softmax_forward,
+    .forward = softmax2d_forward,
 };

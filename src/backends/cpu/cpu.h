@@ -57,6 +57,8 @@ cg_status cpu_sum(cpu_device *device, const cg_op *op);
 cg_status cpu_expand(cpu_device *device, const cg_op *op);
 cg_status cpu_log_softmax(cpu_device *device, const cg_op *op);
 cg_status cpu_log_softmax_backward(cpu_device *device, const cg_op *op);
+cg_status cpu_softmax(cpu_device *device, const cg_op *op);
+cg_status cpu_softmax_backward(cpu_device *device, const cg_op *op);
 cg_status cpu_cross_entropy(cpu_device *device, const cg_op *op);
 cg_status cpu_cross_entropy_backward(cpu_device *device, const cg_op *op);
 cg_status cpu_sgd_step(cpu_device *device, const cg_op *op);

@@ -1,4 +1,4 @@
-/* log_softmax and its gradient along the fastest axis; along others the reference's loops serve. */
+/* log_softmax, softmax and their gradients along the fastest axis; along others the reference's loops serve. */
 #include "cpu.h"
 #include "host_memory.h"
 #include "vector_math.h"
@@ -79,14 +79,35 @@ static void log_softmax_rows(void *context, int64_t begin, int64_t end) {
     }
 }
 
-cg_status cpu_log_softmax(cpu_device *device, const cg_op *op) {
+static void softmax_rows(void *context, int64_t begin, int64_t end) {
+    const softmax_job *work = context;
+    for (int64_t row = begin; row < end; row++) {
+        const float *x = work->x + row * work->dim;
+        exp_shifted(x, cpu_log_sum_exp(x, work->dim), 1.0f, work->out + row * work->dim, work->dim, false);
+    }
+}
+
+/* Both directions of both ops, by the function of their rows. */
+static cg_status run_rows(cpu_device *device, const cg_op *op, cpu_range_fn rows) {
     const int64_t *dim = op->inputs[0].shape.dim;
     if (dim[2] != 1) {
         return ref_run(op);
     }
-    softmax_job work = {.x = cpu_floats(&op->inputs[0]), .out = cpu_floats(&op->outputs[0]), .dim = dim[1]};
-    cpu_parallel(device, dim[0], GRAIN / (dim[1] + 1) + 1, log_softmax_rows, &work);
+    softmax_job work = {.x = cpu_floats(&op->inputs[0]),
+                        .dy = op->n_inputs > 1 ? cpu_floats(&op->inputs[1]) : NULL,
+                        .out = cpu_floats(&op->outputs[0]),
+                        .dim = dim[1],
+                        .add = cpu_adds(op)};
+    cpu_parallel(device, dim[0], GRAIN / (dim[1] + 1) + 1, rows, &work);
     return CG_OK;
+}
+
+cg_status cpu_log_softmax(cpu_device *device, const cg_op *op) {
+    return run_rows(device, op, log_softmax_rows);
+}
+
+cg_status cpu_softmax(cpu_device *device, const cg_op *op) {
+    return run_rows(device, op, softmax_rows);
 }
 
 /* dx = dy - exp(y) sum(dy) */
@@ -108,15 +129,47 @@ static void gradient_rows(void *context, int64_t begin, int64_t end) {
 }
 
 cg_status cpu_log_softmax_backward(cpu_device *device, const cg_op *op) {
-    const int64_t *dim = op->inputs[0].shape.dim;
-    if (dim[2] != 1) {
-        return ref_run(op);
+    return run_rows(device, op, gradient_rows);
+}
+
+/* The sum of y dy in lanes, so that its order is the same for every instruction set. */
+CPU_CLONES static float dot_row(const float *y, const float *dy, int64_t n) {
+    float lane[CPU_LANES] = {0}, sum = 0.0f;
+    int64_t i = 0;
+    for (; i + CPU_LANES <= n; i += CPU_LANES) {
+#pragma omp simd
+        for (int k = 0; k < CPU_LANES; k++) {
+            lane[k] += y[i + k] * dy[i + k];
+        }
     }
-    softmax_job work = {.x = cpu_floats(&op->inputs[0]),
-                        .dy = cpu_floats(&op->inputs[1]),
-                        .out = cpu_floats(&op->outputs[0]),
-                        .dim = dim[1],
-                        .add = cpu_adds(op)};
-    cpu_parallel(device, dim[0], GRAIN / (dim[1] + 1) + 1, gradient_rows, &work);
-    return CG_OK;
+    for (int k = 0; k < CPU_LANES; k++) {
+        sum += lane[k];
+    }
+    for (; i < n; i++) {
+        sum += y[i] * dy[i];
+    }
+    return sum;
+}
+
+/* dx = y (dy - sum(y dy)) */
+CPU_CLONES static void softmax_gradient_row(const float *y, const float *dy, float sum, float *dx, int64_t n,
+                                            bool add) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        float result = y[i] * (dy[i] - sum);
+        dx[i] = add ? dx[i] + result : result;
+    }
+}
+
+static void softmax_gradient_rows(void *context, int64_t begin, int64_t end) {
+    const softmax_job *work = context;
+    for (int64_t row = begin; row < end; row++) {
+        int64_t at = row * work->dim;
+        float sum = dot_row(work->x + at, work->dy + at, work->dim);
+        softmax_gradient_row(work->x + at, work->dy + at, sum, work->out + at, work->dim, work->add);
+    }
+}
+
+cg_status cpu_softmax_backward(cpu_device *device, const cg_op *op) {
+    return run_rows(device, op, softmax_gradient_rows);
 }

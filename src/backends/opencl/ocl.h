@@ -180,6 +180,8 @@ cg_status ocl_expand(ocl_device *device, const cg_op *op);
 cg_status ocl_argmax(ocl_device *device, const cg_op *op);
 cg_status ocl_log_softmax(ocl_device *device, const cg_op *op);
 cg_status ocl_log_softmax_backward(ocl_device *device, const cg_op *op);
+cg_status ocl_softmax(ocl_device *device, const cg_op *op);
+cg_status ocl_softmax_backward(ocl_device *device, const cg_op *op);
 cg_status ocl_cross_entropy(ocl_device *device, const cg_op *op);
 cg_status ocl_cross_entropy_backward(ocl_device *device, const cg_op *op);
 cg_status ocl_sgd_step(ocl_device *device, const cg_op *op);

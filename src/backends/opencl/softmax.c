@@ -1,53 +1,54 @@
-/* log_softmax over the middle axis of [outer, dim, inner] and its gradient. */
+/* log_softmax and softmax over the middle axis of [outer, dim, inner] and their gradients. */
 #include "ocl.h"
 
-/* inner = 1: a row lies together; otherwise each item takes columns. */
-static bool is_rows(const cg_operand *x) {
-    return x->shape.dim[2] == 1;
+/* The kernels of an op: `rows` where a row lies together (inner = 1), else `columns`, of which each item takes some. */
+typedef struct kernels {
+    const char *rows, *columns;
+} kernels;
+
+/* Arguments are operands, counts and, of a gradient, whether to add. */
+static cg_status run(ocl_device *device, const cg_op *op, kernels names) {
+    const cg_shape *shape = &op->inputs[0].shape;
+    uint64_t outer = (uint64_t)shape->dim[0], dim = (uint64_t)shape->dim[1], inner = (uint64_t)shape->dim[2];
+    bool rows = inner == 1;
+    ocl_lanes lanes = ocl_lanes_for(device, outer, dim);
+    uint64_t each = rows ? lanes.rows_each : ocl_each(device, dim);
+    ocl_call call = {.file = "softmax.cl",
+                     .kernel = rows ? names.rows : names.columns,
+                     .defines = rows ? lanes.defines : NULL,
+                     .items = {rows ? lanes.items : ocl_items(outer * inner, each)},
+                     .group = rows ? lanes.group : ocl_group(device)};
+    ocl_arg *arg = call.args;
+    for (uint32_t i = 0; i < op->n_inputs; i++) {
+        *arg++ = ocl_memory(op->inputs[i].buffer);
+        *arg++ = ocl_count(op->inputs[i].offset);
+    }
+    *arg++ = ocl_memory(op->outputs[0].buffer);
+    *arg++ = ocl_count(op->outputs[0].offset);
+    *arg++ = ocl_count(outer * inner);
+    *arg++ = ocl_count(dim);
+    if (!rows) {
+        *arg++ = ocl_count(inner);
+    }
+    *arg++ = ocl_count(each);
+    if (op->n_inputs > 1) {
+        *arg++ = ocl_flag(op->accumulate & 1);
+    }
+    return ocl_launch(device, &call);
 }
 
 cg_status ocl_log_softmax(ocl_device *device, const cg_op *op) {
-    const cg_operand *x = &op->inputs[0], *y = &op->outputs[0];
-    uint64_t outer = (uint64_t)x->shape.dim[0], dim = (uint64_t)x->shape.dim[1], inner = (uint64_t)x->shape.dim[2];
-    if (is_rows(x)) {
-        ocl_lanes lanes = ocl_lanes_for(device, outer, dim);
-        return ocl_launch(device, &(ocl_call){.file = "softmax.cl",
-                                              .kernel = "log_softmax_rows",
-                                              .defines = lanes.defines,
-                                              .items = {lanes.items},
-                                              .group = lanes.group,
-                                              .args = {OCL_OPERAND(*x), OCL_OPERAND(*y), ocl_count(outer),
-                                                       ocl_count(dim), ocl_count(lanes.rows_each)}});
-    }
-    uint64_t each = ocl_each(device, dim);
-    return ocl_launch(device, &(ocl_call){.file = "softmax.cl",
-                                          .kernel = "log_softmax",
-                                          .items = {ocl_items(outer * inner, each)},
-                                          .group = ocl_group(device),
-                                          .args = {OCL_OPERAND(*x), OCL_OPERAND(*y), ocl_count(outer * inner),
-                                                   ocl_count(dim), ocl_count(inner), ocl_count(each)}});
+    return run(device, op, (kernels){"log_softmax_rows", "log_softmax"});
 }
 
 cg_status ocl_log_softmax_backward(ocl_device *device, const cg_op *op) {
-    const cg_operand *y = &op->inputs[0], *dy = &op->inputs[1], *dx = &op->outputs[0];
-    uint64_t outer = (uint64_t)y->shape.dim[0], dim = (uint64_t)y->shape.dim[1], inner = (uint64_t)y->shape.dim[2];
-    if (is_rows(y)) {
-        ocl_lanes lanes = ocl_lanes_for(device, outer, dim);
-        return ocl_launch(
-            device, &(ocl_call){.file = "softmax.cl",
-                                .kernel = "log_softmax_backward_rows",
-                                .defines = lanes.defines,
-                                .items = {lanes.items},
-                                .group = lanes.group,
-                                .args = {OCL_OPERAND(*y), OCL_OPERAND(*dy), OCL_OPERAND(*dx), ocl_count(outer),
-                                         ocl_count(dim), ocl_count(lanes.rows_each), ocl_flag(op->accumulate & 1)}});
-    }
-    uint64_t each = ocl_each(device, dim);
-    return ocl_launch(
-        device, &(ocl_call){.file = "softmax.cl",
-                            .kernel = "log_softmax_backward",
-                            .items = {ocl_items(outer * inner, each)},
-                            .group = ocl_group(device),
-                            .args = {OCL_OPERAND(*y), OCL_OPERAND(*dy), OCL_OPERAND(*dx), ocl_count(outer * inner),
-                                     ocl_count(dim), ocl_count(inner), ocl_count(each), ocl_flag(op->accumulate & 1)}});
+    return run(device, op, (kernels){"log_softmax_backward_rows", "log_softmax_backward"});
+}
+
+cg_status ocl_softmax(ocl_device *device, const cg_op *op) {
+    return run(device, op, (kernels){"softmax_rows", "softmax"});
+}
+
+cg_status ocl_softmax_backward(ocl_device *device, const cg_op *op) {
+    return run(device, op, (kernels){"softmax_backward_rows", "softmax_backward"});
 }

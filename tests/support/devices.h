@@ -24,6 +24,7 @@ bool test_device_is_reference(void);
 typedef struct test_budget {
     const char *word;     /* part of the device strings that the row is for */
     double multiply_adds; /* all passes together */
+    double total;         /* of a list of cases: the first that fits runs, then what else fits */
     int directions;       /* of proof 3 */
 } test_budget;
 

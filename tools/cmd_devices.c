@@ -42,8 +42,9 @@ static void print_device(const cg_device_info *info) {
     print_fact("type", text);
     print_fact("memory", info->memory_bytes ? report_bytes(info->memory_bytes, bytes, sizeof bytes) : "");
     print_fact("local", info->local_memory_bytes ? report_bytes(info->local_memory_bytes, bytes, sizeof bytes) : "");
-    snprintf(text, sizeof text, "%s%s%s%s", info->fp16 ? "fp16 " : "", info->fp64 ? "fp64 " : "",
-             info->subgroups ? "subgroups " : "", info->command_buffers ? "command_buffers" : "");
+    snprintf(text, sizeof text, "%s%s%s%s%s", info->fp16 ? "fp16 " : "", info->fp64 ? "fp64 " : "",
+             info->subgroups ? "subgroups " : "", info->command_buffers ? "command_buffers " : "",
+             info->atomics64 ? "atomics64" : "");
     print_fact("features", text);
     print_fact("uuid", info->uuid);
     print_fact("pci", info->pci);
@@ -64,6 +65,7 @@ static cJSON *device_json(const cg_device_info *info) {
     cJSON_AddBoolToObject(object, "fp64", info->fp64);
     cJSON_AddBoolToObject(object, "subgroups", info->subgroups);
     cJSON_AddBoolToObject(object, "command_buffers", info->command_buffers);
+    cJSON_AddBoolToObject(object, "atomics64", info->atomics64);
     cJSON_AddNumberToObject(object, "units", info->units);
     cJSON_AddNumberToObject(object, "memory_bytes", (double)info->memory_bytes);
     cJSON_AddNumberToObject(object, "max_allocation_bytes", (double)info->max_allocation_bytes);

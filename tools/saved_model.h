@@ -11,7 +11,9 @@
     "layers as PyTorch prints them, 'Flatten(), Linear(64, 10)', or the preset mlp:\n"                                 \
     "Flatten(), LazyLinear(512), ReLU(), LazyLinear(512), ReLU(), LazyLinear(classes)"
 
-#define DEVICE_HELP "a device string, see clgrad devices; default: CLGRAD_DEVICE, else auto"
+#define DEVICE_HELP                                                                                                    \
+    "a device string, see clgrad devices; check:STRING checks every op,\n"                                             \
+    "trace:STRING times them; default: CLGRAD_DEVICE, else auto"
 #define NORMALIZE_HELP "data (mean and deviation of the training rows), none or MEAN,STD"
 
 /* Makes the module that `text` describes; the preset "mlp" is written out for the number of classes. */

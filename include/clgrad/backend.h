@@ -40,7 +40,7 @@ typedef enum cg_device_type {
 
 /* What a device is. Texts are cut to fit, unknown numbers are 0, unknown texts "". */
 typedef struct cg_device_info {
-    char string[96]; /* the device string that opens it, filled in by clgrad */
+    char string[192]; /* the device string that opens it, filled in by clgrad */
     char name[128];
     char vendor[128];
     char driver[64];    /* the implementation, short: pocl, intel, rusticl, nvidia ...; cpu's own name for itself */
@@ -56,6 +56,7 @@ typedef struct cg_device_info {
     bool fp16, fp64, subgroups, command_buffers;
     uint32_t units; /* compute units or threads */
     uint64_t memory_bytes, max_allocation_bytes, local_memory_bytes;
+    bool atomics64; /* on 64-bit integers */
 } cg_device_info;
 
 /* One key=value of a device string. */

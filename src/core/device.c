@@ -184,7 +184,8 @@ static int gpu_rank(const cg_device_info *info) {
     return info->integrated ? 1 : 2;
 }
 
-/* auto: the best GPU, else the cpu backend, which is faster than any OpenCL implementation on the same cores. */
+/* auto: a discrete GPU, else an integrated one, else the cpu backend, which was never found slower than an OpenCL
+ * implementation on the same cores: docs/design.md has the figures. */
 static cg_status open_auto(const cg_device_string *parsed, cg_device **out) {
     cg_device_string best = *parsed;
     char name[sizeof((cg_device_info *)0)->string] = "cpu", description[128] = "";
@@ -213,8 +214,11 @@ static cg_status open_auto(const cg_device_string *parsed, cg_device **out) {
         snprintf((*out)->choice, sizeof(*out)->choice, "auto chose %s: %s, %s GPU", name, description,
                  best_rank == 2 ? "a discrete" : "an integrated");
     } else {
-        snprintf((*out)->choice, sizeof(*out)->choice,
-                 "auto chose cpu: no GPU among %zu devices, and cpu is the fastest on this processor", seen);
+        snprintf(
+            (*out)->choice, sizeof(*out)->choice,
+            "auto chose cpu: no GPU among %zu devices, and cpu is known to be as fast as any OpenCL driver on this "
+            "processor",
+            seen);
     }
     return CG_OK;
 }

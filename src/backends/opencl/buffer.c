@@ -43,7 +43,8 @@ cg_status ocl_scratch_get(ocl_device *device, ocl_scratch_use use, size_t bytes,
     ocl_scratch *scratch = &device->scratch[use];
     if (bytes > scratch->bytes) {
         size_t eighth_more = scratch->bytes + scratch->bytes / 8;
-        size_t wanted = bytes > SMALLEST_SCRATCH ? bytes : SMALLEST_SCRATCH;
+        size_t least = SMALLEST_SCRATCH < device->info.max_allocation_bytes ? SMALLEST_SCRATCH : 0;
+        size_t wanted = bytes > least ? bytes : least;
         wanted = eighth_more > wanted && eighth_more <= device->info.max_allocation_bytes ? eighth_more : wanted;
         ocl_memory_release(device, scratch->memory);
         *scratch = (ocl_scratch){0};

@@ -179,6 +179,7 @@ static void describe_extensions(const cg_host *host, cl_device_id device, cg_dev
     info->fp16 = has_extension(extensions, "cl_khr_fp16");
     info->fp64 = has_extension(extensions, "cl_khr_fp64");
     info->subgroups = has_extension(extensions, "cl_khr_subgroups") || has_extension(extensions, "cl_intel_subgroups");
+    info->atomics64 = has_extension(extensions, "cl_khr_int64_base_atomics");
     info->command_buffers = has_extension(extensions, "cl_khr_command_buffer");
     unsigned char uuid[16];
     if (has_extension(extensions, "cl_khr_device_uuid") &&

@@ -54,6 +54,19 @@ static cg_status grow(ocl_device *device) {
     return CG_OK;
 }
 
+/* Not every driver refuses a kernel that wants more local memory than there is: some run it. rusticl of Mesa 22.3
+ * counts local arrays twice. */
+static cg_status check_local_memory(const ocl_device *device, cl_kernel kernel, const char *name) {
+    cl_ulong bytes = 0;
+    clGetKernelWorkGroupInfo(kernel, device->id, CL_KERNEL_LOCAL_MEM_SIZE, sizeof bytes, &bytes, NULL);
+    bytes = strcmp(device->info.driver, "rusticl") == 0 ? bytes / 2 : bytes;
+    return bytes <= device->info.local_memory_bytes
+               ? CG_OK
+               : device->host->fail(CG_ERR_DEVICE, "%s needs %llu bytes of local memory, %s has %llu", name,
+                                    (unsigned long long)bytes, device->info.name,
+                                    (unsigned long long)device->info.local_memory_bytes);
+}
+
 static cg_status create(ocl_device *device, uint64_t hash, const ocl_call *call, const char *defines,
                         cl_kernel *handle) {
     if (device->n_kernels == device->kernels_capacity) {
@@ -68,6 +81,11 @@ static cg_status create(ocl_device *device, uint64_t hash, const ocl_call *call,
     kernel->handle = clCreateKernel(ocl_program_handle(program), call->kernel, &code);
     if (kernel->handle == NULL) {
         return ocl_fail(device, code, "clCreateKernel", call->kernel);
+    }
+    cg_status status = check_local_memory(device, kernel->handle, call->kernel);
+    if (status != CG_OK) {
+        clReleaseKernel(kernel->handle);
+        return status;
     }
     device->n_kernels++;
     ocl_program_save(device, program);

@@ -71,6 +71,9 @@ typedef struct ocl_device {
 cg_status ocl_list(const cg_host *host, cg_device_info *infos, size_t capacity, size_t *count);
 cg_status ocl_device_at(const cg_host *host, size_t index, cl_device_id *id, cg_device_info *info);
 
+/* options.c: what the device string asks for, put into device->info and cpu_shape before the device is used. */
+cg_status ocl_options(ocl_device *device, const cg_option *options, size_t count);
+
 /* error.c: an OpenCL code as a status and a text that names call, detail (may be NULL), code and device. */
 const char *ocl_error_name(cl_int code);
 cg_status ocl_fail(const ocl_device *device, cl_int code, const char *call, const char *detail);

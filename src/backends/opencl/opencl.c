@@ -90,22 +90,6 @@ static cg_status run(void *device, const cg_op *op) {
     return status;
 }
 
-static cg_status parse_options(ocl_device *device, const cg_option *options, size_t count) {
-    device->cpu_shape = device->info.type == CG_DEVICE_CPU;
-    for (size_t i = 0; i < count; i++) {
-        const char *key = options[i].key, *value = options[i].value;
-        if (strcmp(key, "profile") != 0) {
-            return device->host->fail(CG_ERR_ARGUMENT, "opencl: unknown option '%s'; known: profile=cpu|gpu", key);
-        }
-        if (strcmp(value, "cpu") != 0 && strcmp(value, "gpu") != 0) {
-            return device->host->fail(CG_ERR_ARGUMENT, "opencl: profile=%s: cpu and gpu are known", value);
-        }
-        device->cpu_shape = strcmp(value, "cpu") == 0;
-        snprintf(device->info.profile, sizeof device->info.profile, "%s", value);
-    }
-    return CG_OK;
-}
-
 static cl_uint device_uint(cl_device_id device, cl_device_info what) {
     cl_uint value = 0;
     return clGetDeviceInfo(device, what, sizeof value, &value, NULL) == CL_SUCCESS ? value : 0;
@@ -207,7 +191,7 @@ static void close_device(void *handle) {
 
 static cg_status prepare(ocl_device *device, size_t index, const cg_option *options, size_t n_options) {
     CG_TRY(ocl_device_at(device->host, index, &device->id, &device->info));
-    CG_TRY(parse_options(device, options, n_options));
+    CG_TRY(ocl_options(device, options, n_options));
     CG_TRY(check_device(device));
     CG_TRY(choose_group(device));
     choose_width(device);

@@ -7,6 +7,9 @@
  * CG_FMA    1: the device has fma in hardware
  * CG_GROUP  items in a work-group of the GPU shape, a power of two
  */
+#ifndef CG_PRELUDE
+#define CG_PRELUDE
+
 #pragma OPENCL FP_CONTRACT OFF
 
 #ifndef CG_CPU
@@ -119,3 +122,5 @@ static inline void put_part(vfloat value, __global float *y, ulong count, int ad
     }
     store_part(value, y, count);
 }
+
+#endif

@@ -11,6 +11,7 @@
 #include <clgrad/optim.h>
 #include <clgrad/random.h>
 #include <clgrad/schedule.h>
+#include <clgrad/spatial.h>
 #include <clgrad/status.h>
 #include <clgrad/tape.h>
 #include <clgrad/tensor.h>

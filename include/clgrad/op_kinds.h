@@ -5,6 +5,7 @@
 #ifndef CLGRAD_OP_KINDS_H
 #define CLGRAD_OP_KINDS_H
 
+#include <clgrad/spatial_attrs.h>
 #include <clgrad/types.h>
 
 #ifdef __cplusplus

@@ -58,8 +58,8 @@ CG_API const char *cg_tape_error(const cg_tape *tape);
  * returns the poison tensor. A tape that has failed keeps its status and takes the message: a layer's name in front. */
 CG_API cg_tensor *cg_tape_blame(cg_tape *tape, cg_status status);
 
-/* Ops recorded since the last run, and floating point operations among them (a multiply-add counts two; matmul only).
- */
+/* Ops recorded since the last run, and floating point operations among them (a multiply-add counts two): those of
+ * matrix products and convolutions. */
 CG_API size_t cg_tape_length(const cg_tape *tape);
 CG_API double cg_tape_flops(const cg_tape *tape);
 

@@ -217,6 +217,27 @@ static bool writes_nothing(cg_tensor *const *outputs, uint32_t count) {
     return nothing;
 }
 
+/* A convolution and its gradients multiply each element of the output side with what one filter has. */
+static double conv_flops(const cg_tensor *weight, const cg_tensor *output) {
+    return 2.0 * (double)cg_tensor_numel(output) * (double)cg_tensor_numel(weight) / (double)weight->shape.dim[0];
+}
+
+static double flops_of(const cg_node *node) {
+    const cg_matmul_attrs *m = node->attrs;
+    switch (node->kind->number) {
+    case CG_OP_MATMUL:
+        return 2.0 * (double)m->batch * (double)m->m * (double)m->n * (double)m->k;
+    case CG_OP_CONV:
+        return conv_flops(node->inputs[1], node->outputs[0]);
+    case CG_OP_CONV_BACKWARD_INPUT:
+        return conv_flops(node->inputs[1], node->inputs[0]);
+    case CG_OP_CONV_BACKWARD_WEIGHT:
+        return conv_flops(node->outputs[0], node->inputs[1]);
+    default:
+        return 0.0;
+    }
+}
+
 void cg_record(cg_tape *tape, uint32_t number, const void *attrs, cg_tensor *const *inputs, uint32_t n_inputs,
                cg_tensor *const *outputs, uint32_t n_outputs, cg_backward_fn backward) {
     const cg_op_kind *kind = cg_kind(number);
@@ -240,10 +261,7 @@ void cg_record(cg_tape *tape, uint32_t number, const void *attrs, cg_tensor *con
     hold(tape, inputs, n_inputs);
     hold(tape, outputs, n_outputs);
     node->idle = writes_nothing(outputs, n_outputs);
-    if (number == CG_OP_MATMUL) {
-        const cg_matmul_attrs *m = copy;
-        tape->flops += 2.0 * (double)m->batch * (double)m->m * (double)m->n * (double)m->k;
-    }
+    tape->flops += flops_of(node);
     if (tape->eager) {
         cg_status status = cg_tape_flush(tape);
         (void)status; /* sticks to the tape */

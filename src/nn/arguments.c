@@ -341,6 +341,16 @@ bool cg_argument_bool(const cg_arguments *arguments, const char *name) {
     return cg_argument_value(arguments, name)->integer != 0;
 }
 
+void cg_argument_ints(const cg_arguments *arguments, const char *name, int64_t *values, uint32_t count) {
+    const cg_expression *value = cg_argument_value(arguments, name);
+    bool many = value->kind == CG_EXPRESSION_TUPLE || value->kind == CG_EXPRESSION_LIST;
+    const cg_expression *item = many ? cg_expression_first(value) : value;
+    for (uint32_t i = 0; i < count; i++) {
+        values[i] = item->integer;
+        item = many && i + 1 < count ? cg_expression_next(item) : item;
+    }
+}
+
 const char *cg_argument_text(const cg_arguments *arguments, const char *name) {
     return cg_argument_value(arguments, name)->text;
 }

@@ -47,6 +47,8 @@ const cg_expression *cg_argument_value(const cg_arguments *arguments, const char
 int64_t cg_argument_int(const cg_arguments *arguments, const char *name);
 double cg_argument_real(const cg_arguments *arguments, const char *name);
 bool cg_argument_bool(const cg_arguments *arguments, const char *name);
+/* `count` ints of a tuple, or one int for all of them. */
+void cg_argument_ints(const cg_arguments *arguments, const char *name, int64_t *values, uint32_t count);
 const char *cg_argument_text(const cg_arguments *arguments, const char *name);
 bool cg_argument_is_none(const cg_arguments *arguments, const char *name);
 

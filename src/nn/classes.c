@@ -22,6 +22,14 @@ static const cg_module_class *const classes[] = {
     &cg_softmax_class,
     &cg_softmin_class,
     &cg_softmax2d_class,
+    &cg_conv1d_class,
+    &cg_conv2d_class,
+    &cg_conv3d_class,
+    &cg_lazy_conv1d_class,
+    &cg_lazy_conv2d_class,
+    &cg_lazy_conv3d_class,
+    &cg_conv_transpose1d_class,
+    &cg_conv_transpose2d_class,
 };
 static const size_t class_count = sizeof classes / sizeof *classes;
 

@@ -88,6 +88,9 @@ extern const cg_module_class cg_gelu_class, cg_prelu_class, cg_general_relu_clas
 extern const cg_module_class cg_softmax_class, cg_softmin_class, cg_softmax2d_class;
 extern const cg_module_class cg_flatten_class;
 extern const cg_module_class cg_sequential_class, cg_residual_class, cg_identity_class;
+extern const cg_module_class cg_conv1d_class, cg_conv2d_class, cg_conv3d_class;
+extern const cg_module_class cg_lazy_conv1d_class, cg_lazy_conv2d_class, cg_lazy_conv3d_class;
+extern const cg_module_class cg_conv_transpose1d_class, cg_conv_transpose2d_class;
 extern const cg_module_class cg_mse_loss_class, cg_cross_entropy_loss_class;
 
 #endif

@@ -28,6 +28,9 @@ static const cpu_run_fn fast[] = {
     [CG_OP_CROSS_ENTROPY_BACKWARD] = cpu_cross_entropy_backward,
     [CG_OP_SGD_STEP] = cpu_sgd_step,
     [CG_OP_ADAM_STEP] = cpu_adam_step,
+    [CG_OP_CONV] = cpu_conv,
+    [CG_OP_CONV_BACKWARD_INPUT] = cpu_conv_backward_input,
+    [CG_OP_CONV_BACKWARD_WEIGHT] = cpu_conv_backward_weight,
 };
 
 static cg_status list(const cg_host *host, cg_device_info *infos, size_t capacity, size_t *count) {

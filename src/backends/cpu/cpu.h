@@ -63,6 +63,9 @@ cg_status cpu_cross_entropy(cpu_device *device, const cg_op *op);
 cg_status cpu_cross_entropy_backward(cpu_device *device, const cg_op *op);
 cg_status cpu_sgd_step(cpu_device *device, const cg_op *op);
 cg_status cpu_adam_step(cpu_device *device, const cg_op *op);
+cg_status cpu_conv(cpu_device *device, const cg_op *op);
+cg_status cpu_conv_backward_input(cpu_device *device, const cg_op *op);
+cg_status cpu_conv_backward_weight(cpu_device *device, const cg_op *op);
 cg_status cpu_copy(cpu_device *device, const cg_op *op);
 cg_status cpu_fill(cpu_device *device, const cg_op *op);
 

@@ -25,6 +25,8 @@ typedef enum ocl_scratch_use {
     OCL_SCRATCH_B,
     OCL_SCRATCH_PARTS,
     OCL_SCRATCH_STAGE,
+    OCL_SCRATCH_COLUMNS,
+    OCL_SCRATCH_PRODUCTS,
     OCL_SCRATCH_COUNT,
 } ocl_scratch_use;
 
@@ -189,6 +191,9 @@ cg_status ocl_cross_entropy(ocl_device *device, const cg_op *op);
 cg_status ocl_cross_entropy_backward(ocl_device *device, const cg_op *op);
 cg_status ocl_sgd_step(ocl_device *device, const cg_op *op);
 cg_status ocl_adam_step(ocl_device *device, const cg_op *op);
+cg_status ocl_conv(ocl_device *device, const cg_op *op);
+cg_status ocl_conv_backward_input(ocl_device *device, const cg_op *op);
+cg_status ocl_conv_backward_weight(ocl_device *device, const cg_op *op);
 
 /* The sum of x [outer, reduce, inner] in place of `out`; what the sum op and a product that was cut into parts share.
  */

@@ -21,6 +21,9 @@ static const run_fn structured[] = {
     [CG_OP_CROSS_ENTROPY_BACKWARD] = ocl_cross_entropy_backward,
     [CG_OP_SGD_STEP] = ocl_sgd_step,
     [CG_OP_ADAM_STEP] = ocl_adam_step,
+    [CG_OP_CONV] = ocl_conv,
+    [CG_OP_CONV_BACKWARD_INPUT] = ocl_conv_backward_input,
+    [CG_OP_CONV_BACKWARD_WEIGHT] = ocl_conv_backward_weight,
 };
 
 static run_fn function_of(uint32_t number) {
@@ -46,10 +49,21 @@ static bool dtype_fits(const cg_op *op, const cg_operand *operand) {
     return operand->dtype == CG_F32;
 }
 
+#define LARGEST_SPATIAL (1u << 30)
+
+/* Convolution, pooling, padding and interpolation. */
+static bool is_spatial(uint32_t number) {
+    return number >= CG_OP_CONV && number <= CG_OP_CONV_BACKWARD_WEIGHT;
+}
+
 /* An operand that is absent has no dtype. */
 static bool supports_operand(const cg_op *op, const cg_operand *operand, const char **reason) {
     if (operand->dtype == CG_F64) {
         *reason = "f64 tensors: OpenCL devices here compute in f32";
+        return false;
+    }
+    if (is_spatial(op->kind->number) && ocl_numel(operand) > LARGEST_SPATIAL) {
+        *reason = "more than 2^30 elements: the kernels of spatial ops count with int";
         return false;
     }
     if (operand->dtype != 0 && !dtype_fits(op, operand)) {

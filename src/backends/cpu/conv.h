@@ -1,0 +1,56 @@
+/* Convolution on the cpu: sizes that its files share, the unfolding of an image into columns, and the direct loops. */
+#ifndef CLGRAD_CPU_CONV_H
+#define CLGRAD_CPU_CONV_H
+
+#include "cpu.h"
+
+/* Channels and filters are those of one group; planes are in elements. Axes: depth, height, width. */
+typedef struct cpu_convolution {
+    int64_t images, groups, channels, filters;
+    int64_t in_plane, out_plane, taps;
+    int64_t in[3], out[3], kernel[3], stride[3], padding[3], dilation[3];
+    const float *x, *weight, *dy, *bias; /* what the pass reads; NULL: absent */
+    float *result;
+    bool add;
+} cpu_convolution;
+
+/* The outputs first..end-1 of an axis whose window at `tap` lies inside the input. */
+typedef struct cpu_overlap {
+    int64_t first, end;
+} cpu_overlap;
+
+static inline int64_t cpu_conv_clamp(int64_t value, int64_t least, int64_t most) {
+    return value < least ? least : value > most ? most : value;
+}
+
+/* The input's element of output 0 along an axis, for one tap. */
+static inline int64_t cpu_conv_start(const cpu_convolution *v, int axis, int64_t tap) {
+    return tap * v->dilation[axis] - v->padding[axis];
+}
+
+static inline cpu_overlap cpu_conv_overlap(const cpu_convolution *v, int axis, int64_t tap) {
+    int64_t start = cpu_conv_start(v, axis, tap), stride = v->stride[axis], left = v->in[axis] - start;
+    int64_t first = start >= 0 ? 0 : (-start + stride - 1) / stride;
+    int64_t end = left <= 0 ? 0 : (left + stride - 1) / stride;
+    end = cpu_conv_clamp(end, 0, v->out[axis]);
+    return (cpu_overlap){first < end ? first : end, end};
+}
+
+/* The positions first..first+count-1 of y's plane. */
+typedef struct cpu_positions {
+    int64_t first, count;
+} cpu_positions;
+
+/* columns[channel, tap, position] of `channels` planes that begin at x: what the taps read, 0 for padding. */
+void cpu_conv_unfold(const cpu_convolution *v, const float *x, int64_t channels, cpu_positions at, float *columns);
+
+/* The transpose: adds the columns to what the taps read. */
+void cpu_conv_fold(const cpu_convolution *v, const float *columns, int64_t channels, cpu_positions at, float *dx);
+
+/* Few channels and filters in each group: loops over rows without any columns. */
+bool cpu_conv_is_direct(const cpu_convolution *v);
+void cpu_conv_direct(const cpu_device *device, const cpu_convolution *v);
+void cpu_conv_direct_input(const cpu_device *device, const cpu_convolution *v);
+void cpu_conv_direct_weight(const cpu_device *device, const cpu_convolution *v);
+
+#endif

@@ -28,13 +28,16 @@ static inline triple unravel(int index, int height, int width) {
     return place;
 }
 
-/* Where an output's window begins in the input. */
-static inline triple window_of(int output, const convolution *v) {
-    triple place = unravel(output, v->out_h, v->out_w);
+/* Where the window of an output begins in the input. */
+static inline triple window_at(triple place, const convolution *v) {
     place.d = place.d * v->stride_d - v->padding_d;
     place.h = place.h * v->stride_h - v->padding_h;
     place.w = place.w * v->stride_w - v->padding_w;
     return place;
+}
+
+static inline triple window_of(int output, const convolution *v) {
+    return window_at(unravel(output, v->out_h, v->out_w), v);
 }
 
 /* How far a tap lies behind its window's beginning. */

@@ -16,9 +16,9 @@ __kernel void unfold(__global const float *x, ulong x_at, ulong outer, __global 
     x += x_at + get_global_id(1) * outer + (ulong)channel * v.in_plane;
     columns += (get_global_id(1) * v.channels * v.taps + row) * count;
     for (int i = 0; i < count;) {
-        triple window = window_of(first + i, &v);
+        triple place = unravel(first + i, v.out_h, v.out_w), window = window_at(place, &v);
         int d = window.d + at.d, h = window.h + at.h, w = window.w + at.w;
-        int column = (first + i) % v.out_w, run = min(v.out_w - column, count - i);
+        int column = place.w, run = min(v.out_w - column, count - i);
         bool inside = d >= 0 && d < v.in_d && h >= 0 && h < v.in_h;
         int start = inside ? clamp(all.first - column, 0, run) : run, end = clamp(all.end - column, start, run);
         __global const float *from = x + (inside ? (d * v.in_h + h) * v.in_w : 0);

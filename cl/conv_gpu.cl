@@ -173,11 +173,12 @@ conv_tile(__global const float *a, ulong a_at, ulong a_group, __global const flo
     __local float tile_a[DEPTH * STRIDE] __attribute__((aligned(16)));
     __local float tile_b[DEPTH * STRIDE] __attribute__((aligned(16)));
     __local place terms[DEPTH];
-    int lane = (int)get_local_id(0), group = (int)(get_group_id(2) / (uint)v.parts);
+    uint lane = get_local_id(0); /* unsigned, so that parts of it are shifts */
+    int group = (int)(get_group_id(2) / (uint)v.parts);
     int part = (int)get_group_id(2) - group * v.parts;
     int row = (int)get_group_id(1) * TILE, column = (int)get_group_id(0) * TILE;
     int each = (TERMS(&v) + v.parts - 1) / v.parts, end = min((part + 1) * each, TERMS(&v));
-    int my_term = lane % DEPTH, my_column = lane % TILE;
+    int my_term = (int)(lane % DEPTH), my_column = (int)(lane % TILE);
     bool in_columns = column + my_column < COLUMNS(&v);
     place mine = column_of(in_columns ? column + my_column : 0, &v);
     a += a_at + (ulong)group * a_group;
@@ -185,14 +186,14 @@ conv_tile(__global const float *a, ulong a_at, ulong a_group, __global const flo
     float4 left[4] = {0.0f, 0.0f, 0.0f, 0.0f}, right[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     for (int k = part * each; k < end; k += DEPTH) {
         if (lane < DEPTH) {
-            terms[lane] = term_of(k + lane, &v);
+            terms[lane] = term_of(k + (int)lane, &v);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        for (int i = lane / DEPTH; i < TILE; i += ITEMS / DEPTH) {
+        for (int i = (int)(lane / DEPTH); i < TILE; i += ITEMS / DEPTH) {
             bool inside = k + my_term < end && row + i < ROWS(&v);
             tile_a[my_term * STRIDE + i] = inside ? a[terms[my_term].a + (row + i) * ROW_STEP(&v)] : 0.0f;
         }
-        for (int i = lane / TILE; i < DEPTH; i += ITEMS / TILE) {
+        for (int i = (int)(lane / TILE); i < DEPTH; i += ITEMS / TILE) {
             bool inside = k + i < end && in_columns;
             tile_b[i * STRIDE + my_column] = inside ? gather(b, terms[i], mine, &v) : 0.0f;
         }
@@ -201,6 +202,8 @@ conv_tile(__global const float *a, ulong a_at, ulong a_group, __global const flo
     }
     c += c_at + (ulong)group * c_group + (ulong)part * c_part;
     bias += v.bias_at + (ulong)(group * v.filters);
-    store_columns(left, c, bias, row + lane / 8 * 4, column + lane % 8 * 4, &v);
-    store_columns(right, c, bias, row + lane / 8 * 4, column + lane % 8 * 4 + TILE / 2, &v);
+    row += (int)(lane / 8 * 4);
+    column += (int)(lane % 8 * 4);
+    store_columns(left, c, bias, row, column, &v);
+    store_columns(right, c, bias, row, column + TILE / 2, &v);
 }

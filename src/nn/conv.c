@@ -30,13 +30,23 @@ static cg_status set_same(const cg_module *module, conv *state) {
     return CG_OK;
 }
 
+static cg_status check_counts(const cg_module *module, const char *name, const int64_t *counts, uint32_t axes) {
+    for (uint32_t i = 0; i < axes; i++) {
+        if (counts[i] < 0) {
+            return cg_fail(CG_ERR_ARGUMENT, "%s: %s is %" PRId64 ", expected at least 0", module->class->name, name,
+                           counts[i]);
+        }
+    }
+    return CG_OK;
+}
+
 static cg_status set_padding(const cg_module *module, conv *state, const cg_arguments *arguments) {
     const cg_expression *padding = cg_argument_value(arguments, "padding");
     if (padding->kind == CG_EXPRESSION_STRING) {
         return strcmp(padding->text, "same") == 0 ? set_same(module, state) : CG_OK;
     }
     cg_argument_ints(arguments, "padding", state->options.padding, state->axes);
-    return CG_OK;
+    return check_counts(module, "padding", state->options.padding, state->axes);
 }
 
 static cg_status check_channels(const cg_module *module) {
@@ -117,6 +127,7 @@ static cg_status create_transpose(cg_module *module, const cg_arguments *argumen
     conv *state = module->state;
     state->transposed = true;
     cg_argument_ints(arguments, "output_padding", state->options.extra, axes);
+    CG_TRY(check_counts(module, "output_padding", state->options.extra, axes));
     return create(module, arguments, axes);
 }
 

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "decorator.h"
+#include "registry.h"
 #include "text.h"
 
 static cg_status parse_option(const char *whole, char *text, cg_option *options, size_t *count) {
@@ -186,13 +187,17 @@ static size_t find(const char *selector, const cg_device_info *infos, size_t cou
 
 static cg_status refuse(const cg_device_string *parsed, const cg_device_info *infos, size_t count, size_t found) {
     cg_text list = {0};
+    if (count == 0) {
+        char reason[sizeof((cg_backend_problem *)0)->reason];
+        cg_text_append(&list, "%s", cg_backend_problem_of(parsed->backend, reason, sizeof reason));
+    }
     for (size_t i = 0; i < count; i++) {
         cg_text_append(&list, "%s%s (index %zu, %s)", i == 0 ? "" : "; ", infos[i].string, i, infos[i].name);
     }
     cg_status status =
         cg_fail(CG_ERR_DEVICE, "device '%s%s%s': %s. %s%s", parsed->backend, parsed->selector[0] != '\0' ? ":" : "",
                 parsed->selector, found == 0 ? "no device fits" : "several devices fit",
-                count == 0 ? "The backend finds no device: is a driver installed?" : "There are: ", cg_text_get(&list));
+                count == 0 ? "The backend has none: " : "There are: ", cg_text_get(&list));
     cg_text_free(&list);
     return status;
 }

@@ -62,6 +62,18 @@ size_t cg_backend_problems(cg_backend_problem *out, size_t capacity) {
     return count;
 }
 
+const char *cg_backend_problem_of(const char *backend, char *reason, size_t size) {
+    reason[0] = '\0';
+    pthread_mutex_lock(&problems_lock);
+    for (size_t i = 0; i < n_problems; i++) {
+        if (strcmp(problems[i].backend, backend) == 0) {
+            copy_cut(reason, size, problems[i].reason);
+        }
+    }
+    pthread_mutex_unlock(&problems_lock);
+    return reason;
+}
+
 static const char *base_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash != NULL ? slash + 1 : path;

@@ -16,6 +16,9 @@ const cg_backend *cg_backend_find(const char *name);
 /* Remembers why a backend cannot be used. */
 void cg_backend_problem_add(const char *backend, const char *reason);
 
+/* The reason that is remembered for a backend, copied into `reason`; "" when there is none. Returns `reason`. */
+const char *cg_backend_problem_of(const char *backend, char *reason, size_t size);
+
 /* All devices of one backend, in an array for the caller to free; a failure is remembered as a problem and gives none.
  */
 size_t cg_backend_devices(const cg_backend *backend, cg_device_info **infos);

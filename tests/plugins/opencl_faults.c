@@ -54,7 +54,7 @@ static const cl_icd_dispatch *driver; /* what the calls go on to */
 
 /* CL_SUCCESS, or the code that this call must end with. */
 static cl_int fault(const char *call) {
-    if (state->only != NULL && strcmp(state->only, call) != 0) {
+    if (state->only != NULL && strstr(call, state->only) == NULL) {
         return CL_SUCCESS;
     }
     state->calls++;

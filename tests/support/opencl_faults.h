@@ -13,7 +13,7 @@ typedef struct opencl_faults {
     long at;                  /* this one fails, counted from 1; 0: none */
     bool all_after;           /* and every later one: the device is lost */
     int code;                 /* with this code */
-    const char *only;         /* a call's name: count and fail no other; NULL: all */
+    const char *only;         /* part of a call's name: count and fail no other; NULL: all */
     const char *failed;       /* the first call that was failed; NULL: none */
     long live;                /* contexts, queues, buffers, programs, kernels and events created and not yet released */
     const char *const *names; /* every call that is watched; ended by NULL */

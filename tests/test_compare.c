@@ -84,13 +84,13 @@ static const char *const fault_names[FAULTS] = {"right",        "sign", "factor"
                                                 "not a number", "zeros"};
 
 static void emit_scaled(cg_tape *tape, const cg_node *node, double factor) {
-    cg_elementwise_attrs attrs = {sizeof attrs, {factor, 0, 0}};
+    cg_elementwise_attrs attrs = {sizeof attrs, 0, {factor, 0, 0}};
     cg_tensor *grad_output = cg_grad_of(tape, node->outputs[0]);
     cg_grad_emit(tape, node->inputs[0], NULL, CG_OP_SCALE, &attrs, &grad_output, 1);
 }
 
 static void emit_filled(cg_tape *tape, const cg_node *node, double value) {
-    cg_fill_attrs attrs = {sizeof attrs, value};
+    cg_fill_attrs attrs = {sizeof attrs, 0, value};
     cg_grad_emit(tape, node->inputs[0], NULL, CG_OP_FILL, &attrs, NULL, 0);
 }
 
@@ -116,7 +116,7 @@ static void scale_zeros(cg_tape *tape, const cg_node *node) {
 
 /* x x: the second factor's share is forgotten. */
 static void square_dropped(cg_tape *tape, const cg_node *node) {
-    cg_elementwise_attrs attrs = {sizeof attrs, {0, 0, 0}};
+    cg_elementwise_attrs attrs = {sizeof attrs, 0, {0, 0, 0}};
     cg_tensor *inputs[] = {cg_grad_of(tape, node->outputs[0]), node->inputs[1]};
     cg_grad_emit(tape, node->inputs[0], NULL, CG_OP_MUL, &attrs, inputs, 2);
 }
@@ -128,14 +128,14 @@ static void matmul_transposed(cg_tape *tape, const cg_node *node) {
 }
 
 static cg_tensor *planted_scale(cg_tape *tape, cg_tensor *x, cg_backward_fn backward) {
-    cg_elementwise_attrs attrs = {sizeof attrs, {2, 0, 0}};
+    cg_elementwise_attrs attrs = {sizeof attrs, 0, {2, 0, 0}};
     cg_tensor *y = cg_tape_tensor(tape, cg_tensor_dtype(x), cg_tensor_shape(x));
     cg_record(tape, CG_OP_SCALE, &attrs, &x, 1, &y, 1, backward);
     return y;
 }
 
 static cg_tensor *planted_square(cg_tape *tape, cg_tensor *x) {
-    cg_elementwise_attrs attrs = {sizeof attrs, {0, 0, 0}};
+    cg_elementwise_attrs attrs = {sizeof attrs, 0, {0, 0, 0}};
     cg_tensor *y = cg_tape_tensor(tape, cg_tensor_dtype(x), cg_tensor_shape(x));
     cg_record(tape, CG_OP_MUL, &attrs, (cg_tensor *[]){x, x}, 2, &y, 1, square_dropped);
     return y;
@@ -143,7 +143,7 @@ static cg_tensor *planted_square(cg_tape *tape, cg_tensor *x) {
 
 static cg_tensor *planted_matmul(cg_tape *tape, cg_tensor *a, cg_tensor *b) {
     int64_t n = cg_tensor_shape(a)->dim[0];
-    cg_matmul_attrs attrs = {sizeof attrs, 0, 0, 1, n, n, n, n, n, n, n * n, n * n, n * n};
+    cg_matmul_attrs attrs = {sizeof attrs, 0, 0, 0, 1, n, n, n, n, n, n, n * n, n * n, n * n};
     cg_tensor *y = cg_tape_tensor(tape, cg_tensor_dtype(a), cg_tensor_shape(a));
     cg_record(tape, CG_OP_MATMUL, &attrs, (cg_tensor *[]){a, b}, 2, &y, 1, matmul_transposed);
     return y;

@@ -46,7 +46,7 @@ Test(host_backends, relu_keeps_nan_and_flattens_infinity) {
         for (int i = 0; i < 40; i++) {
             x[i] = i % 3 == 0 ? NAN : i % 3 == 1 ? -INFINITY : INFINITY;
         }
-        cg_elementwise_attrs attrs = {sizeof attrs, {0.0, 0.0, INFINITY}};
+        cg_elementwise_attrs attrs = {sizeof attrs, 0, {0.0, 0.0, INFINITY}};
         cg_operand in = {x, 0, 40, CG_SHAPE(40), CG_F32}, out = {y, 0, 40, CG_SHAPE(40), CG_F32};
         cg_op op = {.kind = kinds[k], .attrs = &attrs, .n_inputs = 1, .n_outputs = 1, .inputs = {in}, .outputs = {out}};
         void *device = open_device(&cg_backend_cpu);
@@ -151,7 +151,7 @@ Test(host_backends, vector_functions_are_within_two_units_in_the_last_place) {
 Test(host_backends, copy_and_fill_take_every_dtype) {
     for (cg_dtype dtype = CG_F32; dtype <= CG_U8; dtype++) {
         double from[4], to[4], added[4]; /* room for four of any dtype */
-        cg_fill_attrs seven = {sizeof seven, 7.0};
+        cg_fill_attrs seven = {sizeof seven, 0, 7.0};
         cg_no_attrs none = {sizeof none};
         cg_operand a = {from, 0, 4, CG_SHAPE(4), dtype}, b = {to, 0, 4, CG_SHAPE(4), dtype};
         cg_operand c = {added, 0, 4, CG_SHAPE(4), dtype};

@@ -129,7 +129,7 @@ static bool build_unary(twin *t, int variant) {
     if (variant >= 5) {
         return false;
     }
-    t->attrs.elementwise = (cg_elementwise_attrs){sizeof t->attrs.elementwise, {0.1, 0.4, 1.1}};
+    t->attrs.elementwise = (cg_elementwise_attrs){sizeof t->attrs.elementwise, 0, {0.1, 0.4, 1.1}};
     for (uint32_t i = 0; i < t->single.kind->min_inputs; i++) {
         input(t, CG_SHAPE(sizes[variant]));
     }
@@ -176,7 +176,7 @@ static bool build_fill(twin *t, int variant) {
     if (variant >= 3) {
         return false;
     }
-    t->attrs.fill = (cg_fill_attrs){sizeof t->attrs.fill, 0.25};
+    t->attrs.fill = (cg_fill_attrs){sizeof t->attrs.fill, 0, 0.25};
     output(t, CG_SHAPE(sizes[variant]));
     return true;
 }
@@ -236,7 +236,7 @@ static bool build_reduction(twin *t, int variant) {
     }
     const int64_t *n = axes[variant];
     uint32_t number = t->single.kind->number;
-    t->attrs.scale = (cg_scale_attrs){sizeof t->attrs.scale, 1.0 / (double)n[1]};
+    t->attrs.scale = (cg_scale_attrs){sizeof t->attrs.scale, 0, 1.0 / (double)n[1]};
     cg_shape large = CG_SHAPE(n[0], n[1], n[2]), small = CG_SHAPE(n[0], n[2]);
     input(t, number == CG_OP_EXPAND ? small : large);
     output(t, number == CG_OP_EXPAND ? large : small);

@@ -18,6 +18,12 @@ extern "C" {
 #define CG_KIND_ACCUMULATES 1u
 #define CG_KIND_UPDATES 2u
 
+/* Attribute structs have no padding: answers about an op are kept by all of their bytes. */
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+#endif
+
 typedef struct cg_no_attrs {
     uint32_t size; /* bytes of this struct, as in every attribute struct: room to grow */
 } cg_no_attrs;
@@ -27,12 +33,14 @@ typedef struct cg_no_attrs {
  * a binary: inputs a, b, dz, output of dz's shape (the sum over broadcast axes is an op of its own). */
 typedef struct cg_elementwise_attrs {
     uint32_t size;
+    uint32_t unused;
     double p[3];
 } cg_elementwise_attrs;
 
 /* fill: every element of the output becomes value. */
 typedef struct cg_fill_attrs {
     uint32_t size;
+    uint32_t unused;
     double value;
 } cg_fill_attrs;
 
@@ -42,6 +50,7 @@ typedef struct cg_fill_attrs {
 typedef struct cg_matmul_attrs {
     uint32_t size;
     uint32_t transpose_a, transpose_b;
+    uint32_t unused;
     int64_t batch, m, n, k;
     int64_t lda, ldb, ldc;
     int64_t stride_a, stride_b, stride_c;
@@ -54,6 +63,7 @@ typedef struct cg_matmul_attrs {
  * y, dy). */
 typedef struct cg_scale_attrs {
     uint32_t size;
+    uint32_t unused;
     double scale;
 } cg_scale_attrs;
 
@@ -81,6 +91,10 @@ typedef struct cg_adam_attrs {
     uint32_t decoupled;
     double beta1, beta2, eps, weight_decay;
 } cg_adam_attrs;
+
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 enum cg_op_number {
 #define CG_OP(number, NAME, name, min_inputs, max_inputs, outputs, attrs, flags) CG_OP_##NAME = (number),

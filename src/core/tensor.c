@@ -221,7 +221,7 @@ cg_status cg_tensor_fill(cg_tensor *tensor, double value) {
     if (bytes == 0) {
         return CG_OK;
     }
-    cg_fill_attrs attrs = {sizeof attrs, value};
+    cg_fill_attrs attrs = {.size = sizeof attrs, .value = value};
     cg_op op = {.kind = cg_kind(CG_OP_FILL), .attrs = &attrs, .n_outputs = 1};
     op.outputs[0] = (cg_operand){
         .buffer = tensor->storage->buffer->handle,

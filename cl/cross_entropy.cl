@@ -4,6 +4,8 @@
  */
 #include "rows.cl"
 
+#include "errors.cl"
+
 #ifndef CG_TARGET
 #define CG_TARGET long
 #endif
@@ -15,20 +17,6 @@
 #else
 #define LANE_NUMBERS (int4)(0, 1, 2, 3)
 #endif
-
-/* As unsigned a negative class is too large. (rusticl gets class >= 0 wrong after int became long.) */
-static inline bool in_range(long class, ulong classes) {
-    return (ulong)class < classes;
-}
-
-/* Reports a class that is out of range. errors: the op's number (as an int), then row, class, number of classes. */
-static inline void report(__global long *errors, int number, ulong row, long class, ulong classes) {
-    if (!in_range(class, classes) && atomic_cmpxchg((volatile __global int *)errors, 0, number) == 0) {
-        errors[1] = (long)row;
-        errors[2] = class;
-        errors[3] = (long)classes;
-    }
-}
 
 __kernel void cross_entropy(__global const float *logits, ulong logits_at, __global const CG_TARGET *target,
                             ulong target_at, __global float *loss, ulong loss_at, __global float *sums, ulong sums_at,

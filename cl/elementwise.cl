@@ -4,7 +4,7 @@
  * compiled for vectors: `?:` chooses lane by lane, and the last vector of a run is filled up with zeros. An item walks
  * one run of a row; a row is what lies between two jumps of a broadcast operand.
  */
-#include "prelude.cl"
+#include "axes.cl"
 
 #ifndef CG_ROW
 #define CG_ROW row_relu
@@ -70,39 +70,6 @@ __kernel void unary_backward(__global const float *x, ulong x_at, __global const
 }
 
 #else
-
-/* The axes above the fastest one: how far a and b move with each (0: it repeats). */
-typedef struct {
-    ulong rank;
-    ulong dim[8], a[8], b[8];
-} axes;
-
-/* How an item's share is cut out: `pieces` runs a row, `rows_each` rows an item. The fastest axis has step 0 or 1. */
-typedef struct {
-    ulong rows, length, run, pieces, rows_each;
-    ulong step_a, step_b;
-} share;
-
-/* Splits the place along one axis off `row`. */
-static inline void take_axis(const axes *outer, uint axis, ulong *row, ulong2 *at) {
-    if (axis < outer->rank) {
-        ulong2 split = divide(*row, outer->dim[axis]);
-        *at += split.y * (ulong2)(outer->a[axis], outer->b[axis]);
-        *row = split.x;
-    }
-}
-
-/* No loop over the axes: rusticl's compiler crashes when a variable indexes an argument, and others go to memory. */
-static inline ulong2 row_start(const axes *outer, ulong row) {
-    ulong2 at = (ulong2)(0, 0);
-    take_axis(outer, 6, &row, &at);
-    take_axis(outer, 5, &row, &at);
-    take_axis(outer, 4, &row, &at);
-    take_axis(outer, 3, &row, &at);
-    take_axis(outer, 2, &row, &at);
-    take_axis(outer, 1, &row, &at);
-    return outer->rank > 0 ? at + row * (ulong2)(outer->a[0], outer->b[0]) : at;
-}
 
 static inline vfloat load_step(__global const float *x, ulong i, ulong count, ulong step) {
     return step ? load_part(x + i, count, 0.0f) : (vfloat)(x[0]);

@@ -87,3 +87,19 @@ __kernel void argmax(__global const float *x, ulong x_at, __global long *y, ulon
         y[y_at + i] = (long)at;
     }
 }
+
+/* An item does whole columns, whose elements lie `inner` apart, from the first to the last or in reverse. */
+__kernel void cumsum(__global const float *x, ulong x_at, __global float *y, ulong y_at, ulong n, ulong reduce,
+                     ulong inner, ulong each, int reverse, int add) {
+    ulong first = get_global_id(0) * each, end = min(first + each, n);
+    for (ulong column = first; column < end; column++) {
+        ulong2 place = divide(column, inner);
+        ulong start = place.x * reduce * inner + place.y;
+        float sum = 0.0f;
+        for (ulong r = 0; r < reduce; r++) {
+            ulong at = start + (reverse ? reduce - 1 - r : r) * inner;
+            sum += x[x_at + at];
+            y[y_at + at] = add ? y[y_at + at] + sum : sum;
+        }
+    }
+}

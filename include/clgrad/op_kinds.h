@@ -92,6 +92,36 @@ typedef struct cg_adam_attrs {
     double beta1, beta2, eps, weight_decay;
 } cg_adam_attrs;
 
+/* strided_copy: output[to + sum(i_k out_k)] = input[from + sum(i_k in_k)] for all 0 <= i_k < dim_k, k < rank; any data
+ * type, no output element twice. What it does not reach stays as it is. Adding wants f32 or f64.
+ * cast: the same elements in the output's data type; a real number is cut towards 0, as C does. */
+typedef struct cg_strided_attrs {
+    uint32_t size;
+    uint32_t rank;
+    int64_t from, to;
+    int64_t dim[CG_MAX_RANK], in[CG_MAX_RANK], out[CG_MAX_RANK];
+} cg_strided_attrs;
+
+/* index_select: x [outer, n, inner] and index [k] (i32 or i64, 0 <= index < n) to y [outer, k, inner]: y[o, j] =
+ * x[o, index[j]]. index_add, its gradient: dy and index to dx [outer, n, inner], each row the sum over the j that chose
+ * it, in order; what chose row `ignored` (-1: none) does not count.
+ * gather: x [outer, n, inner], index [outer, k, inner] to y of index's shape: y[o, j, i] = x[o, index[o, j, i], i].
+ * scatter_add, its gradient, likewise.
+ * one_hot: index [n] to y [n, classes]: 1 at the index, 0 elsewhere.
+ * An index out of range reads and writes nothing outside and fails with CG_ERR_INDEX, at once or at the next read or
+ * wait. */
+typedef struct cg_index_attrs {
+    uint32_t size;
+    uint32_t unused;
+    int64_t ignored;
+} cg_index_attrs;
+
+/* cumsum: y[o, r, i] = the sum of x[o, 0..r, i] over the middle axis, or of x[o, r.., i] in reverse: its gradient. */
+typedef struct cg_cumsum_attrs {
+    uint32_t size;
+    uint32_t reverse;
+} cg_cumsum_attrs;
+
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif

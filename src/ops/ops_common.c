@@ -29,6 +29,16 @@ cg_shape cg_ops_around(const cg_shape *shape, int first, int last) {
     return around;
 }
 
+cg_shape cg_ops_without(const cg_shape *shape, int axis) {
+    cg_shape kept = {.rank = 0};
+    for (int i = 0; i < shape->rank; i++) {
+        if (i != axis) {
+            kept.dim[kept.rank++] = shape->dim[i];
+        }
+    }
+    return kept;
+}
+
 cg_tensor *cg_ops_filled(cg_tape *tape, cg_dtype dtype, const cg_shape *shape, double value) {
     cg_tensor *out = cg_tape_tensor(tape, dtype, shape);
     cg_fill_attrs attrs = {.value = value};

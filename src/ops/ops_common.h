@@ -15,6 +15,9 @@ int cg_ops_axis(cg_tape *tape, const char *op, const cg_tensor *tensor, int axis
 /* A shape seen as three axes around one (or a run first..last): [outer, middle, inner]. */
 cg_shape cg_ops_around(const cg_shape *shape, int first, int last);
 
+/* The shape without that axis. */
+cg_shape cg_ops_without(const cg_shape *shape, int axis);
+
 /* Contributes `full`, summed over the axes that broadcasting repeated, to the gradient of `target`. */
 void cg_ops_sum_to(cg_tape *tape, cg_tensor *target, cg_tensor *full, double scale);
 

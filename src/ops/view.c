@@ -67,6 +67,31 @@ cg_tensor *cg_flatten(cg_tape *tape, cg_tensor *x, int start_dim, int end_dim) {
     return cg_reshape(tape, x, &flat);
 }
 
+static void cast_backward(cg_tape *tape, const cg_node *node) {
+    cg_tensor *dy = cg_grad_of(tape, node->outputs[0]);
+    cg_grad_emit(tape, node->inputs[0], NULL, CG_OP_CAST, NULL, &dy, 1);
+}
+
+static bool is_real(cg_dtype dtype) {
+    return dtype == CG_F32 || dtype == CG_F64;
+}
+
+cg_tensor *cg_cast(cg_tape *tape, cg_tensor *x, cg_dtype dtype) {
+    if (!cg_tape_accepts(tape, "cast", &x, 1)) {
+        return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
+    if (cg_dtype_size(dtype) == 0) {
+        return cg_tape_fail(tape, CG_ERR_DTYPE, "cast: there is no data type %d", (int)dtype);
+    }
+    if (cg_tensor_dtype(x) == dtype) {
+        return x;
+    }
+    cg_tensor *y = cg_tape_tensor(tape, dtype, cg_tensor_shape(x));
+    bool differentiable = is_real(dtype) && is_real(cg_tensor_dtype(x));
+    cg_record(tape, CG_OP_CAST, NULL, &x, 1, &y, 1, differentiable ? cast_backward : NULL);
+    return y;
+}
+
 cg_status cg_copy(cg_tape *tape, cg_tensor *destination, cg_tensor *source) {
     cg_tensor *both[] = {destination, source};
     if (cg_tape_accepts(tape, "copy", both, 2) && (cg_tensor_numel(destination) != cg_tensor_numel(source) ||

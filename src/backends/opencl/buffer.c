@@ -152,7 +152,19 @@ cg_status ocl_write(void *handle, void *buffer, size_t offset, const void *sourc
 }
 
 static const char *name_of(cl_long number) {
-    return number == CG_OP_CROSS_ENTROPY_BACKWARD ? "cross_entropy_backward" : "cross_entropy";
+    switch (number) {
+#define CG_OP(number, NAME, name, min_inputs, max_inputs, outputs, attrs, flags)                                       \
+    case number:                                                                                                       \
+        return #name;
+#include <clgrad/ops.def>
+#undef CG_OP
+    default:
+        return "?";
+    }
+}
+
+static bool has_classes(cl_long number) {
+    return number == CG_OP_CROSS_ENTROPY || number == CG_OP_CROSS_ENTROPY_BACKWARD;
 }
 
 /* Asks for the error words in the queue's order, when an op could have set them; `words` is valid after a finish. */
@@ -176,8 +188,10 @@ static cg_status errors_check(ocl_device *device, const cl_long words[4]) {
     if (code != CL_SUCCESS) {
         return ocl_fail(device, code, "clEnqueueWriteBuffer", "error words");
     }
-    return device->host->fail(CG_ERR_INDEX, "%s: class %lld of row %lld is not in 0..%lld", name_of(words[0]),
-                              (long long)words[2], (long long)words[1], (long long)words[3] - 1);
+    return device->host->fail(CG_ERR_INDEX,
+                              has_classes(words[0]) ? "%s: class %lld of row %lld is not in 0..%lld"
+                                                    : "%s: index %lld at place %lld is not in 0..%lld",
+                              name_of(words[0]), (long long)words[2], (long long)words[1], (long long)words[3] - 1);
 }
 
 cg_status ocl_read(void *handle, void *buffer, size_t offset, void *destination, size_t bytes) {

@@ -18,17 +18,6 @@ static const row rows[] = {
 #undef CG_BINARY
 };
 
-/* As in cl/elementwise.cl. */
-typedef struct axes {
-    cl_ulong rank;
-    cl_ulong dim[CG_MAX_RANK], a[CG_MAX_RANK], b[CG_MAX_RANK];
-} axes;
-
-typedef struct share {
-    ocl_share rows;
-    cl_ulong step_a, step_b;
-} share;
-
 static const row *row_of(uint32_t number) {
     size_t index = (number - CG_OP_ADD) / 4;
     return number >= CG_OP_ADD && index < sizeof rows / sizeof rows[0] && rows[index].name != NULL ? &rows[index]
@@ -70,12 +59,12 @@ static cg_status run_unary(ocl_device *device, const cg_op *op, const char *defi
 
 /* The fastest axis becomes the row, the others its place. */
 static void plan_axes(const ocl_device *device, const cg_operand *a, const cg_operand *b, const cg_operand *z,
-                      axes *outer, share *part) {
+                      ocl_axes *outer, ocl_steps *part) {
     cg_broadcast plan;
     cg_broadcast_plan(&a->shape, &b->shape, &z->shape, &plan);
     int fastest = plan.rank - 1;
     uint64_t count = 1;
-    *outer = (axes){.rank = (cl_ulong)fastest};
+    *outer = (ocl_axes){.rank = (cl_ulong)fastest};
     for (int i = 0; i < fastest; i++) {
         outer->dim[i] = (cl_ulong)plan.dim[i];
         outer->a[i] = (cl_ulong)plan.stride_a[i];
@@ -92,8 +81,8 @@ static cg_status run_binary(ocl_device *device, const cg_op *op, const char *def
     const double *p = ((const cg_elementwise_attrs *)op->attrs)->p;
     const cg_operand *z = &op->outputs[0], *last = &op->inputs[op->n_inputs - 1];
     cg_operand a = present(&op->inputs[0], last), b = present(&op->inputs[1], last);
-    axes outer;
-    share part;
+    ocl_axes outer;
+    ocl_steps part;
     plan_axes(device, &a, &b, z, &outer, &part);
     ocl_call call = {.file = "elementwise.cl",
                      .kernel = kernels[(op->kind->number - CG_OP_ADD) % 4],

@@ -164,6 +164,17 @@ size_t ocl_element_size(cg_dtype dtype);
 uint64_t ocl_each(const ocl_device *device, uint64_t size);
 size_t ocl_items(uint64_t things, uint64_t each);
 
+/* As in cl/axes.cl: the axes above the fastest one, and how rows are shared out. */
+typedef struct ocl_axes {
+    cl_ulong rank;
+    cl_ulong dim[CG_MAX_RANK], a[CG_MAX_RANK], b[CG_MAX_RANK];
+} ocl_axes;
+
+typedef struct ocl_steps {
+    ocl_share rows;
+    cl_ulong step_a, step_b;
+} ocl_steps;
+
 /* How rows that are reduced as a whole meet items: CG_LANES of cl/rows.cl. */
 typedef struct ocl_lanes {
     char defines[64];
@@ -179,6 +190,14 @@ cg_status ocl_copy_op(ocl_device *device, const cg_op *op);
 cg_status ocl_fill(ocl_device *device, const cg_op *op);
 cg_status ocl_copy_bytes(ocl_device *device, cl_mem source, size_t source_offset, cl_mem destination, size_t offset,
                          size_t bytes);
+cg_status ocl_strided_copy(ocl_device *device, const cg_op *op);
+cg_status ocl_cast(ocl_device *device, const cg_op *op);
+cg_status ocl_index_select(ocl_device *device, const cg_op *op);
+cg_status ocl_index_add(ocl_device *device, const cg_op *op);
+cg_status ocl_gather(ocl_device *device, const cg_op *op);
+cg_status ocl_scatter_add(ocl_device *device, const cg_op *op);
+cg_status ocl_one_hot(ocl_device *device, const cg_op *op);
+cg_status ocl_cumsum(ocl_device *device, const cg_op *op);
 cg_status ocl_matmul(ocl_device *device, const cg_op *op);
 cg_status ocl_sum(ocl_device *device, const cg_op *op);
 cg_status ocl_expand(ocl_device *device, const cg_op *op);

@@ -19,6 +19,14 @@ static const run_fn structured[] = {
     [CG_OP_SOFTMAX_BACKWARD] = ocl_softmax_backward,
     [CG_OP_CROSS_ENTROPY] = ocl_cross_entropy,
     [CG_OP_CROSS_ENTROPY_BACKWARD] = ocl_cross_entropy_backward,
+    [CG_OP_STRIDED_COPY] = ocl_strided_copy,
+    [CG_OP_CAST] = ocl_cast,
+    [CG_OP_INDEX_SELECT] = ocl_index_select,
+    [CG_OP_INDEX_ADD] = ocl_index_add,
+    [CG_OP_GATHER] = ocl_gather,
+    [CG_OP_SCATTER_ADD] = ocl_scatter_add,
+    [CG_OP_ONE_HOT] = ocl_one_hot,
+    [CG_OP_CUMSUM] = ocl_cumsum,
     [CG_OP_SGD_STEP] = ocl_sgd_step,
     [CG_OP_ADAM_STEP] = ocl_adam_step,
     [CG_OP_CONV] = ocl_conv,
@@ -33,18 +41,50 @@ static run_fn function_of(uint32_t number) {
     return number < sizeof structured / sizeof structured[0] ? structured[number] : NULL;
 }
 
-/* copy and fill move any dtype but for a copy that adds; the classes and argmax's result are integers. */
+#define INPUT(i) (1u << (i))
+#define OUTPUT(i) (1u << (CG_MAX_INPUTS + (i)))
+
+/* The operands that hold integers: classes, indices, counts. */
+static uint32_t integer_operands(uint32_t number) {
+    switch (number) {
+    case CG_OP_CROSS_ENTROPY:
+    case CG_OP_CROSS_ENTROPY_BACKWARD:
+    case CG_OP_INDEX_SELECT:
+    case CG_OP_INDEX_ADD:
+    case CG_OP_GATHER:
+    case CG_OP_SCATTER_ADD:
+        return INPUT(1);
+    case CG_OP_ONE_HOT:
+        return INPUT(0);
+    case CG_OP_ARGMAX:
+        return OUTPUT(0);
+    default:
+        return 0;
+    }
+}
+
+/* Copies move any dtype unless they add; so do fills and casts. */
+static bool moves_anything(const cg_op *op) {
+    switch (op->kind->number) {
+    case CG_OP_FILL:
+    case CG_OP_CAST:
+        return true;
+    case CG_OP_COPY:
+    case CG_OP_STRIDED_COPY:
+        return (op->accumulate & 1) == 0;
+    default:
+        return false;
+    }
+}
+
 static bool dtype_fits(const cg_op *op, const cg_operand *operand) {
-    uint32_t number = op->kind->number;
-    if (number == CG_OP_FILL || (number == CG_OP_COPY && (op->accumulate & 1) == 0)) {
+    bool is_input = operand >= op->inputs && operand < op->inputs + CG_MAX_INPUTS;
+    uint32_t bit = is_input ? INPUT(operand - op->inputs) : OUTPUT(operand - op->outputs);
+    if (moves_anything(op)) {
         return true;
     }
-    bool classes = number == CG_OP_CROSS_ENTROPY || number == CG_OP_CROSS_ENTROPY_BACKWARD;
-    if (classes && operand == &op->inputs[1]) {
-        return operand->dtype == CG_I32 || operand->dtype == CG_I64;
-    }
-    if (number == CG_OP_ARGMAX && operand == &op->outputs[0]) {
-        return operand->dtype == CG_I64;
+    if (integer_operands(op->kind->number) & bit) {
+        return operand->dtype == CG_I64 || (is_input && operand->dtype == CG_I32);
     }
     return operand->dtype == CG_F32;
 }

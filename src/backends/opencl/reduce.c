@@ -112,3 +112,17 @@ cg_status ocl_argmax(ocl_device *device, const cg_op *op) {
                                           .args = {OCL_OPERAND(*x), OCL_OPERAND(*y), ocl_count(n), ocl_count(reduce),
                                                    ocl_count(inner), ocl_count(each)}});
 }
+
+cg_status ocl_cumsum(ocl_device *device, const cg_op *op) {
+    const cg_operand *x = &op->inputs[0];
+    uint64_t reduce = (uint64_t)x->shape.dim[1], inner = (uint64_t)x->shape.dim[2];
+    uint64_t n = (uint64_t)x->shape.dim[0] * inner, each = ocl_each(device, reduce);
+    bool reverse = ((const cg_cumsum_attrs *)op->attrs)->reverse != 0;
+    return ocl_launch(device, &(ocl_call){.file = "reduce.cl",
+                                          .kernel = "cumsum",
+                                          .items = {ocl_items(n, each)},
+                                          .group = ocl_group(device),
+                                          .args = {OCL_OPERAND(*x), OCL_OPERAND(op->outputs[0]), ocl_count(n),
+                                                   ocl_count(reduce), ocl_count(inner), ocl_count(each),
+                                                   ocl_flag(reverse), ocl_flag(op->accumulate & 1)}});
+}

@@ -67,3 +67,21 @@ cg_status REF(argmax)(const cg_op *op) {
     }
     return CG_OK;
 }
+
+cg_status REF(cumsum)(const cg_op *op) {
+    bool reverse = ((const cg_cumsum_attrs *)op->attrs)->reverse != 0;
+    axes n = axes_of(&op->inputs[0]);
+    const real *x = elements(&op->inputs[0]);
+    real *y = elements(&op->outputs[0]);
+    for (int64_t o = 0; o < n.outer; o++) {
+        for (int64_t i = 0; i < n.inner; i++) {
+            double sum = 0.0;
+            for (int64_t r = 0; r < n.reduce; r++) {
+                int64_t at = large(n, o, reverse ? n.reduce - 1 - r : r, i);
+                sum += (double)x[at];
+                put(op, &y[at], sum);
+            }
+        }
+    }
+    return CG_OK;
+}

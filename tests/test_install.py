@@ -1,5 +1,6 @@
 """An installation, moved: backends and programs from outside are built against it alone, by pkg-config and by CMake, and go through the
 proofs. docs/adding-a-device.md is followed to the letter. Usage: test_install.py COMMAND"""
+import json
 import os
 import pathlib
 import re
@@ -94,6 +95,28 @@ class Install(unittest.TestCase):
         library = re.search(r"CBLAS_LIBRARY:FILEPATH=(.*)", cache).group(1)
         include = re.search(r"CBLAS_INCLUDE_DIR:PATH=(.*)", cache).group(1)
         self.expect_all_layers(self.compile("cblas.so", "--cflags", "-shared", "-fPIC", "-I" + include, library), "cblas")
+
+    def test_an_op_of_the_programs_own_runs_and_is_right_on_every_device(self):
+        program = self.compile("own_op", "--cflags", "--libs", "-lm")
+        library = {"LD_LIBRARY_PATH": str(self.pkg_config.parent)}
+        devices = ["cpu", "reference"]
+        for device in json.loads(run(self.command, "devices", "--json").split("\n")[0]):
+            if device["device"].startswith("opencl:"):
+                name = device["device"].split(",")[0]
+                devices += [name + ",profile=cpu", name + ",profile=gpu"]
+        for device in devices:
+            said = run(program, device, environment=library)
+            self.assertIn(f"{device}: the gradient of snake is right, and all of it ran on the device", said)
+        three = run(program, "three_ops", environment=dict(library, CLGRAD_BACKEND_PATH=str(self.built / "three_ops.so")))
+        self.assertIn("snake fell back", three)
+        self.assertIn("the gradient of snake is right", three)
+
+    def test_the_page_about_an_op_of_your_own_shows_the_example(self):
+        example = " ".join((OUTSIDE / "own_op.c").read_text().split())
+        blocks = re.findall(r"```c\n(.*?)```\n", (SOURCE / "docs" / "own-op.md").read_text(), re.S)
+        self.assertEqual(len(blocks), 3)
+        for block in blocks:
+            self.assertIn(" ".join(block.split()), example)
 
     def test_the_page_about_adding_a_device_is_true(self):
         page = (SOURCE / "docs" / "adding-a-device.md").read_text()

@@ -4,6 +4,7 @@
 
 #include <clgrad/backend.h>
 #include <clgrad/checkpoint.h>
+#include <clgrad/custom.h>
 #include <clgrad/data.h>
 #include <clgrad/device.h>
 #include <clgrad/nn.h>

@@ -163,7 +163,7 @@ typedef struct cg_op_kind {
     uint32_t attrs_size;
     cg_reference_fn reference_f32;
     cg_reference_fn reference_f64;
-    const char *opencl_source; /* optional: reserved for kinds that a program registers */
+    const char *opencl_source; /* of a kind that a program registered, as in custom.h; NULL: there is none */
 } cg_op_kind;
 
 struct cg_op {

@@ -73,7 +73,7 @@ static cg_status create(ocl_device *device, uint64_t hash, const ocl_call *call,
         CG_TRY(grow(device));
     }
     ocl_program *program;
-    CG_TRY(ocl_program_get(device, call->file, defines, &program));
+    CG_TRY(ocl_program_get(device, call->file, call->source, defines, &program));
     cl_int code;
     ocl_kernel *kernel = &device->kernels[device->n_kernels];
     *kernel = (ocl_kernel){.hash = hash, .file = call->file, .name = call->kernel};

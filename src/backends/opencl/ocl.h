@@ -103,12 +103,14 @@ void ocl_timing_release(ocl_device *device);
 
 /* program.c: the program of a file with these defines, compiled when first asked for. `program_save` keeps its binary.
  */
-cg_status ocl_program_get(ocl_device *device, const char *file, const char *defines, ocl_program **program);
+cg_status ocl_program_get(ocl_device *device, const char *file, const char *source, const char *defines,
+                          ocl_program **program);
 cl_program ocl_program_handle(const ocl_program *program);
 void ocl_program_save(ocl_device *device, ocl_program *program);
 void ocl_programs_release(ocl_device *device);
 
-/* source.c: a kernel file with its #include lines resolved; host->alloc'ed. */
+/* source.c: a kernel file with its #include lines resolved, or the text of a program's own kernel; host->alloc'ed. */
+cg_status ocl_source_copy(const cg_host *host, const char *name, const char *source, char **text, size_t *length);
 cg_status ocl_source(const cg_host *host, const char *file, char **text, size_t *length);
 
 /* cache.c: compiled programs on disk, by the whole of what they were made from. load: NULL when there is none. */
@@ -133,7 +135,8 @@ typedef struct ocl_arg {
 #define OCL_MAX_ARGS 20
 
 typedef struct ocl_call {
-    const char *file, *kernel; /* literals */
+    const char *file, *kernel; /* as long as the process lives */
+    const char *source;        /* NULL: what is built in as `file` */
     const char *defines;       /* NULL: none */
     size_t items[3];           /* 0 in the second or third: 1; rounded up to a multiple of group */
     size_t group;              /* work-group size in the first dimension; the others have 1 */
@@ -213,6 +216,10 @@ cg_status ocl_adam_step(ocl_device *device, const cg_op *op);
 cg_status ocl_conv(ocl_device *device, const cg_op *op);
 cg_status ocl_conv_backward_input(ocl_device *device, const cg_op *op);
 cg_status ocl_conv_backward_weight(ocl_device *device, const cg_op *op);
+
+/* custom.c: kinds that a program registered with a kernel. */
+bool ocl_custom_supports(const cg_op *op, const char **reason);
+cg_status ocl_custom(ocl_device *device, const cg_op *op);
 
 /* The sum of x [outer, reduce, inner] in place of `out`; what the sum op and a product that was cut into parts share.
  */

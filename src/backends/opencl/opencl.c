@@ -34,7 +34,11 @@ static const run_fn structured[] = {
     [CG_OP_CONV_BACKWARD_WEIGHT] = ocl_conv_backward_weight,
 };
 
-static run_fn function_of(uint32_t number) {
+static run_fn function_of(const cg_op_kind *kind) {
+    uint32_t number = kind->number;
+    if (kind->opencl_source != NULL) {
+        return ocl_custom;
+    }
     if (ocl_is_elementwise(number)) {
         return ocl_elementwise;
     }
@@ -115,7 +119,7 @@ static bool supports_operand(const cg_op *op, const cg_operand *operand, const c
 
 static bool supports(void *device, const cg_op *op, const char **reason) {
     (void)device;
-    if (function_of(op->kind->number) == NULL) {
+    if (function_of(op->kind) == NULL) {
         *reason = "there is no OpenCL kernel for it yet";
         return false;
     }
@@ -129,11 +133,11 @@ static bool supports(void *device, const cg_op *op, const char **reason) {
             return false;
         }
     }
-    return true;
+    return op->kind->opencl_source == NULL || ocl_custom_supports(op, reason);
 }
 
 static cg_status run(void *device, const cg_op *op) {
-    run_fn function = function_of(op->kind->number);
+    run_fn function = function_of(op->kind);
     ocl_device *opened = device;
     if (function == NULL) {
         return opened->host->fail(CG_ERR_UNSUPPORTED, "%s: there is no OpenCL kernel for it yet", op->kind->name);

@@ -5,11 +5,17 @@
 #include <string.h>
 
 struct ocl_program {
-    const char *file; /* a literal */
+    const char *file;   /* as long as the process lives */
+    const char *source; /* a program's own kernel; NULL: what is built in as `file` */
     char defines[128];
     cl_program handle;
     bool unsaved;
 };
+
+static cg_status source_of(const ocl_device *device, const ocl_program *program, char **text, size_t *length) {
+    return program->source != NULL ? ocl_source_copy(device->host, program->file, program->source, text, length)
+                                   : ocl_source(device->host, program->file, text, length);
+}
 
 static void options_of(const ocl_device *device, const char *defines, char *text, size_t size) {
     snprintf(text, size, "%s %s", device->options, defines);
@@ -78,7 +84,7 @@ static cg_status build(ocl_device *device, ocl_program *program) {
     char *source = NULL, options[384];
     size_t length;
     CG_TRY(device->host->building(program->file));
-    CG_TRY(ocl_source(device->host, program->file, &source, &length));
+    CG_TRY(source_of(device, program, &source, &length));
     options_of(device, program->defines, options, sizeof options);
     ocl_cache_key key = {{device->identity, options, source}};
     cg_status status =
@@ -102,7 +108,8 @@ static cg_status grow(ocl_device *device) {
     return CG_OK;
 }
 
-cg_status ocl_program_get(ocl_device *device, const char *file, const char *defines, ocl_program **program) {
+cg_status ocl_program_get(ocl_device *device, const char *file, const char *source, const char *defines,
+                          ocl_program **program) {
     for (size_t i = 0; i < device->n_programs; i++) {
         *program = &device->programs[i];
         if (strcmp((*program)->file, file) == 0 && strcmp((*program)->defines, defines) == 0) {
@@ -113,7 +120,7 @@ cg_status ocl_program_get(ocl_device *device, const char *file, const char *defi
         CG_TRY(grow(device));
     }
     *program = &device->programs[device->n_programs];
-    **program = (ocl_program){.file = file};
+    **program = (ocl_program){.file = file, .source = source};
     snprintf((*program)->defines, sizeof(*program)->defines, "%s", defines);
     CG_TRY(build(device, *program));
     device->n_programs++;
@@ -128,7 +135,7 @@ static void save_binary(ocl_device *device, ocl_program *program, size_t bytes) 
     char *source = NULL, options[384];
     size_t length;
     unsigned char *binary = device->host->alloc(bytes);
-    if (binary != NULL && ocl_source(device->host, program->file, &source, &length) == CG_OK &&
+    if (binary != NULL && source_of(device, program, &source, &length) == CG_OK &&
         clGetProgramInfo(program->handle, CL_PROGRAM_BINARIES, sizeof binary, &binary, NULL) == CL_SUCCESS) {
         options_of(device, program->defines, options, sizeof options);
         ocl_cache_save(device->host, &(ocl_cache_key){{device->identity, options, source}}, binary, bytes);

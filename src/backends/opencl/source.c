@@ -85,3 +85,13 @@ cg_status ocl_source(const cg_host *host, const char *file, char **text, size_t 
     *length = out.length;
     return CG_OK;
 }
+
+cg_status ocl_source_copy(const cg_host *host, const char *name, const char *source, char **text, size_t *length) {
+    size_t room = strlen(source) + strlen(name) + sizeof "#line 1 \"\"\n";
+    *text = host->alloc(room);
+    if (*text == NULL) {
+        return CG_ERR_MEMORY;
+    }
+    *length = (size_t)snprintf(*text, room, "#line 1 \"%s\"\n%s", name, source);
+    return CG_OK;
+}

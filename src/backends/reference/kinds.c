@@ -1,5 +1,6 @@
 /* The records of the built-in kinds, generated from ops.def and elementwise.def, and the way from a number to one. */
 #include "builtin.h"
+#include "custom.h"
 #include "record.h"
 
 #define DECLARE(name)                                                                                                  \
@@ -70,5 +71,5 @@ const cg_op_kind *cg_kind(uint32_t number) {
         return structured[number];
     }
     uint32_t index = number - FIRST_ELEMENTWISE; /* a smaller number wraps to a large index */
-    return index < sizeof elementwise / sizeof elementwise[0] ? elementwise[index] : NULL;
+    return index < sizeof elementwise / sizeof elementwise[0] ? elementwise[index] : cg_custom_kind(number);
 }

@@ -1,7 +1,7 @@
 /* Losses: cross-entropy of logits and classes, mean squared error. */
 #include "ops_common.h"
 
-static cg_tensor *reduced(cg_tape *tape, cg_tensor *loss, cg_reduction reduction) {
+cg_tensor *cg_ops_reduced(cg_tape *tape, cg_tensor *loss, cg_reduction reduction) {
     switch (reduction) {
     case CG_REDUCE_MEAN:
         return cg_mean(tape, loss, CG_ALL_AXES, false);
@@ -61,7 +61,7 @@ cg_tensor *cg_cross_entropy(cg_tape *tape, cg_tensor *logits, cg_tensor *target,
     cg_tensor *outputs[] = {cg_tape_tensor(tape, cg_tensor_dtype(logits), cg_tensor_shape(target)),
                             cg_tape_tensor(tape, cg_tensor_dtype(logits), &pairs)};
     cg_record(tape, CG_OP_CROSS_ENTROPY, NULL, inputs, 2, outputs, 2, cross_entropy_backward);
-    return reduced(tape, outputs[0], reduction);
+    return cg_ops_reduced(tape, outputs[0], reduction);
 }
 
 cg_tensor *cg_mse_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_reduction reduction) {
@@ -75,5 +75,5 @@ cg_tensor *cg_mse_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_re
                             cg_shape_print(cg_tensor_shape(input), CG_SHAPE_TEXT),
                             cg_shape_print(cg_tensor_shape(target), CG_SHAPE_TEXT));
     }
-    return reduced(tape, cg_square(tape, cg_sub(tape, input, target)), reduction);
+    return cg_ops_reduced(tape, cg_square(tape, cg_sub(tape, input, target)), reduction);
 }

@@ -21,6 +21,9 @@ cg_shape cg_ops_without(const cg_shape *shape, int axis);
 /* Contributes `full`, summed over the axes that broadcasting repeated, to the gradient of `target`. */
 void cg_ops_sum_to(cg_tape *tape, cg_tensor *target, cg_tensor *full, double scale);
 
+/* A loss's elements: their mean, their sum, or themselves. */
+cg_tensor *cg_ops_reduced(cg_tape *tape, cg_tensor *loss, cg_reduction reduction);
+
 /* A new tensor filled with a value. */
 cg_tensor *cg_ops_filled(cg_tape *tape, cg_dtype dtype, const cg_shape *shape, double value);
 

@@ -7,6 +7,7 @@
 #include <clgrad/custom.h>
 #include <clgrad/data.h>
 #include <clgrad/device.h>
+#include <clgrad/losses.h>
 #include <clgrad/nn.h>
 #include <clgrad/ops.h>
 #include <clgrad/optim.h>

@@ -1,8 +1,8 @@
 /*
- * Losses of an input and a target, element by element: torch.nn.functional's, by name, arguments and defaults. Input and
- * target have equal shapes unless it says otherwise (nothing is broadcast: [n, 1] against [n] is an error, never [n, n]).
- * The result is a scalar, the mean or the sum over all elements, or what is said for CG_REDUCE_NONE. Both sides get a
- * gradient where they want one. cg_cross_entropy and cg_mse_loss stand in ops.h.
+ * Losses of an input and a target, element by element: torch.nn.functional's, by name, arguments and defaults. Input
+ * and target have equal shapes unless it says otherwise (nothing is broadcast: [n, 1] against [n] is an error, never
+ * [n, n]). The result is a scalar, the mean or the sum over all elements, or what is said for CG_REDUCE_NONE. Both
+ * sides get a gradient where they want one. cg_cross_entropy and cg_mse_loss stand in ops.h.
  */
 #ifndef CLGRAD_LOSSES_H
 #define CLGRAD_LOSSES_H
@@ -25,7 +25,8 @@ CG_API cg_tensor *cg_smooth_l1_loss(cg_tape *tape, cg_tensor *input, cg_tensor *
                                     cg_reduction reduction);
 
 /* target (log(target) - input), with 0 log 0 = 0; or, where the target is a logarithm, exp(target) (target - input).
- * input is a logarithm of probabilities. batch_mean: the sum divided by the first dimension, in place of `reduction`. */
+ * input is a logarithm of probabilities. batch_mean: the sum divided by the first dimension, in place of `reduction`.
+ */
 CG_API cg_tensor *cg_kl_div_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, bool log_target, bool batch_mean,
                                  cg_reduction reduction);
 
@@ -34,8 +35,8 @@ CG_API cg_tensor *cg_kl_div_loss(cg_tape *tape, cg_tensor *input, cg_tensor *tar
 CG_API cg_tensor *cg_poisson_nll_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, bool log_input, bool full,
                                       double eps, cg_reduction reduction);
 
-/* (log(v) + (input - target)^2 / v) / 2 with v = max(variance, eps); full adds log(2 pi) / 2. variance has input's shape,
- * or 1 for its last axis, or lacks that axis. */
+/* (log(v) + (input - target)^2 / v) / 2 with v = max(variance, eps); full adds log(2 pi) / 2. variance has input's
+ * shape, or 1 for its last axis, or lacks that axis. */
 CG_API cg_tensor *cg_gaussian_nll_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_tensor *variance,
                                        bool full, double eps, cg_reduction reduction);
 

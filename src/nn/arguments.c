@@ -320,6 +320,15 @@ void cg_arguments_free(cg_arguments *arguments) {
     cg_syntax_free(&arguments->defaults);
 }
 
+bool cg_argument_exists(const cg_arguments *arguments, const char *name) {
+    for (size_t i = 0; i < arguments->count; i++) {
+        if (span_is(arguments->items[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const cg_expression *cg_argument_value(const cg_arguments *arguments, const char *name) {
     size_t i = 0;
     while (!span_is(arguments->items[i].name, name)) {

@@ -42,6 +42,9 @@ typedef struct cg_arguments {
 cg_status cg_arguments_bind(const cg_expression *call, const char *signature, cg_arguments *arguments) CG_MUST_USE;
 void cg_arguments_free(cg_arguments *arguments);
 
+/* Whether the signature has that name. */
+bool cg_argument_exists(const cg_arguments *arguments, const char *name);
+
 /* The value of a name of the signature. */
 const cg_expression *cg_argument_value(const cg_arguments *arguments, const char *name);
 int64_t cg_argument_int(const cg_arguments *arguments, const char *name);

@@ -31,22 +31,28 @@ static const cg_module_class *const classes[] = {
     &cg_conv_transpose1d_class,
     &cg_conv_transpose2d_class,
 };
-static const size_t class_count = sizeof classes / sizeof *classes;
 
+/* Tables of classes that are alike. */
 static const cg_module_class *class_at(size_t index) {
-    if (index < class_count) {
+    size_t count = sizeof classes / sizeof *classes;
+    if (index < count) {
         return classes[index];
     }
-    return index - class_count < cg_activation_count ? &cg_activation_classes[index - class_count] : NULL;
+    index -= count;
+    if (index < cg_activation_count) {
+        return &cg_activation_classes[index];
+    }
+    index -= cg_activation_count;
+    return index < cg_pointwise_loss_count ? &cg_pointwise_loss_classes[index] : NULL;
 }
 
 const cg_module_class *cg_module_class_find(const char *name) {
-    for (size_t i = 0; i < class_count + cg_activation_count; i++) {
-        if (strcmp(class_at(i)->name, name) == 0) {
-            return class_at(i);
-        }
+    size_t index = 0;
+    const cg_module_class *class = class_at(0);
+    while (class != NULL && strcmp(class->name, name) != 0) {
+        class = class_at(++index);
     }
-    return NULL;
+    return class;
 }
 
 const char *cg_module_class_at(size_t index) {

@@ -91,6 +91,8 @@ extern const cg_module_class cg_sequential_class, cg_residual_class, cg_identity
 extern const cg_module_class cg_conv1d_class, cg_conv2d_class, cg_conv3d_class;
 extern const cg_module_class cg_lazy_conv1d_class, cg_lazy_conv2d_class, cg_lazy_conv3d_class;
 extern const cg_module_class cg_conv_transpose1d_class, cg_conv_transpose2d_class;
+extern const cg_module_class cg_pointwise_loss_classes[];
+extern const size_t cg_pointwise_loss_count;
 extern const cg_module_class cg_mse_loss_class, cg_cross_entropy_loss_class;
 
 #endif

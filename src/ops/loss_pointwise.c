@@ -14,8 +14,8 @@ static bool accepts(cg_tape *tape, const char *name, cg_tensor *input, cg_tensor
         return false;
     }
     if (!cg_shape_equal(cg_tensor_shape(input), cg_tensor_shape(target))) {
-        cg_tape_fail(tape, CG_ERR_SHAPE, "%s: input is %s, target is %s: they must be equal (nothing is broadcast)", name,
-                     cg_shape_print(cg_tensor_shape(input), CG_SHAPE_TEXT),
+        cg_tape_fail(tape, CG_ERR_SHAPE, "%s: input is %s, target is %s: they must be equal (nothing is broadcast)",
+                     name, cg_shape_print(cg_tensor_shape(input), CG_SHAPE_TEXT),
                      cg_shape_print(cg_tensor_shape(target), CG_SHAPE_TEXT));
         return false;
     }
@@ -131,14 +131,16 @@ static cg_tensor *fit_variance(cg_tape *tape, cg_tensor *input, cg_tensor *varia
     if (cg_shape_equal(v, &shorter)) {
         return cg_reshape(tape, variance, &column);
     }
-    cg_tape_fail(tape, CG_ERR_SHAPE, "gaussian_nll_loss: the variance is %s, the input %s: its shape, or 1 for the last axis",
+    cg_tape_fail(tape, CG_ERR_SHAPE,
+                 "gaussian_nll_loss: the variance is %s, the input %s: its shape, or 1 for the last axis",
                  cg_shape_print(v, CG_SHAPE_TEXT), cg_shape_print(x, CG_SHAPE_TEXT));
     return NULL;
 }
 
 cg_tensor *cg_gaussian_nll_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_tensor *variance, bool full,
                                 double eps, cg_reduction reduction) {
-    if (!accepts(tape, "gaussian_nll_loss", input, target) || !cg_tape_accepts(tape, "gaussian_nll_loss", &variance, 1)) {
+    if (!accepts(tape, "gaussian_nll_loss", input, target) ||
+        !cg_tape_accepts(tape, "gaussian_nll_loss", &variance, 1)) {
         return failed(tape);
     }
     cg_tensor *fitting = fit_variance(tape, input, variance);
@@ -154,7 +156,8 @@ cg_tensor *cg_gaussian_nll_loss(cg_tape *tape, cg_tensor *input, cg_tensor *targ
 /* `positive` where the sign is 1, `negative` where it is -1. */
 static cg_tensor *by_sign(cg_tape *tape, cg_tensor *sign, cg_tensor *positive, cg_tensor *negative) {
     cg_tensor *zero = number(tape, sign, 0);
-    return cg_add(tape, cg_mul(tape, cg_gt(tape, sign, zero), positive), cg_mul(tape, cg_lt(tape, sign, zero), negative));
+    return cg_add(tape, cg_mul(tape, cg_gt(tape, sign, zero), positive),
+                  cg_mul(tape, cg_lt(tape, sign, zero), negative));
 }
 
 cg_tensor *cg_hinge_embedding_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, double margin,
@@ -215,9 +218,9 @@ cg_tensor *cg_cosine_embedding_loss(cg_tape *tape, cg_tensor *a, cg_tensor *b, c
     bool fits = rows.rank == 1 || rows.rank == 2;
     rows.rank -= fits;
     if (!fits || !cg_shape_equal(&rows, cg_tensor_shape(target))) {
-        return cg_tape_fail(tape, CG_ERR_SHAPE, "cosine_embedding_loss: inputs are %s, target is %s: [n, d] and [n], or [d] and []",
-                            cg_shape_print(cg_tensor_shape(a), CG_SHAPE_TEXT),
-                            cg_shape_print(cg_tensor_shape(target), CG_SHAPE_TEXT));
+        return cg_tape_fail(
+            tape, CG_ERR_SHAPE, "cosine_embedding_loss: inputs are %s, target is %s: [n, d] and [n], or [d] and []",
+            cg_shape_print(cg_tensor_shape(a), CG_SHAPE_TEXT), cg_shape_print(cg_tensor_shape(target), CG_SHAPE_TEXT));
     }
     cg_tensor *similarity = cosine(tape, a, b, 1u << rows.rank);
     cg_tensor *above = cg_relu(tape, cg_sub(tape, similarity, number(tape, similarity, margin)));

@@ -59,9 +59,10 @@ static cg_status create(cg_device *device, size_t bytes, cg_buffer **out) {
     if (status != CG_OK) {
         cg_free(buffer);
         return status == CG_ERR_DEVICE_MEMORY
-                   ? cg_fail_context(
-                         status, "%s: %zu bytes asked for, %llu in use, the device has %llu: ", device->info.string,
-                         bytes, (unsigned long long)pool->in_use, (unsigned long long)device->info.memory_bytes)
+                   ? cg_fail_context(status,
+                                     "%s: out of memory: %zu bytes asked for, %llu in use, the device has %llu: ",
+                                     device->info.string, bytes, (unsigned long long)pool->in_use,
+                                     (unsigned long long)device->info.memory_bytes)
                    : status;
     }
     pool->allocations++;

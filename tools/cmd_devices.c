@@ -116,12 +116,27 @@ static int show_one(const char *string, bool json) {
     return exit_status;
 }
 
+static int clear_cache(void) {
+    size_t files;
+    uint64_t bytes;
+    char text[32];
+    cg_status status = cg_cache_clear(&files, &bytes);
+    if (status != CG_OK) {
+        return report_failure(status);
+    }
+    const char *folder = cg_cache_folder();
+    printf("%s: %zu compiled programs removed, %s\n", folder ? folder : "no cache folder", files,
+           report_bytes(bytes, text, sizeof text));
+    return EXIT_GOOD;
+}
+
 int cmd_devices(int argc, char **argv) {
     const char *device = NULL;
-    bool json = false;
+    bool json = false, clear = false;
     const option options[] = {
         text_option("--device", "STRING", "only the device that this string opens", &device),
         flag_option("--json", "an array of {device, name, vendor, driver, ...} on stdout", &json),
+        flag_option("--clear-cache", "remove the compiled programs that are kept for the next start, and stop", &clear),
     };
     const command_line line = {.name = "devices",
                                .operands = "",
@@ -131,6 +146,9 @@ int cmd_devices(int argc, char **argv) {
     int parsed = options_parse(&line, argc, argv);
     if (parsed != OPTIONS_RUN) {
         return parsed;
+    }
+    if (clear) {
+        return clear_cache();
     }
     return device ? show_one(device, json) : list_all(json);
 }

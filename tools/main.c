@@ -8,6 +8,7 @@
 #include <clgrad/clgrad.h>
 
 #include "commands.h"
+#include "compile_view.h"
 #include "exit_status.h"
 
 typedef struct command {
@@ -82,5 +83,8 @@ static void wait_briefly(char **argv) {
 int main(int argc, char **argv) {
     wait_briefly(argv);
     setlocale(LC_CTYPE, ""); /* only the characters: numbers are always written with a point */
-    return flush_output(run(argc, argv));
+    compile_view_open();
+    int status = run(argc, argv);
+    compile_view_close();
+    return flush_output(status);
 }

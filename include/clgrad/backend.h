@@ -80,6 +80,16 @@ typedef struct cg_host {
     const char *(*cache_folder)(void);
     /* To be called before a program is compiled or loaded, with its name; a failure is to be passed on. */
     cg_status (*building)(const char *what);
+    /* To be called after a file was added to the cache folder. Files whose names end in -HASH.bin, HASH being 32
+     * hexadecimal digits, are kept as long as all of them take 256 MB together; then those that were not used (whose
+     * time of change is) longest go. */
+    void (*cache_added)(void);
+    /* To be called with the name of a program before it is compiled, and with NULL when that is done, so that a user
+     * can be told what takes so long. */
+    void (*compiling)(const char *what);
+    /* A part of the backend, a driver for example, that cannot be used while the rest can: `what` and why stand in the
+     * list of devices from then on. */
+    void (*problem)(const char *what, const char *reason);
 } cg_host;
 
 /* When a device began and ended an op, in nanoseconds of its own clock; both 0 where it had nothing to do. */

@@ -90,6 +90,19 @@ CG_API void cg_device_stats_get(const cg_device *device, cg_device_stats *stats)
 /* Writes up to `capacity` rows, one a kind and reason, and returns how many there are. */
 CG_API size_t cg_device_fallbacks(const cg_device *device, cg_fallback_info *rows, size_t capacity);
 
+/* From now on `watcher` is called on this thread before a device compiles a program, with its name, and with NULL when
+ * it has: the first run on a new driver may compile for many seconds. NULL: nobody. */
+typedef void (*cg_compile_watcher)(void *context, const char *what);
+CG_API void cg_compile_watch(cg_compile_watcher watcher, void *context);
+
+/* The folder where compiled programs are kept: CLGRAD_CACHE_DIR, else clgrad in XDG_CACHE_HOME, else ~/.cache/clgrad;
+ * NULL when there is none, or it is a link (what is loaded from there is run). */
+CG_API const char *cg_cache_folder(void);
+
+/* Removes the compiled programs that are kept there, and nothing else, and tells their number and bytes (NULL: not
+ * wanted). CG_ERR_FILE when one cannot be removed. */
+CG_API cg_status cg_cache_clear(size_t *files, uint64_t *bytes) CG_MUST_USE;
+
 /* What multiplies matrices on the cpu: "oneDNN 2.6.3", "OpenBLAS 0.3.21", "built in". */
 CG_API const char *cg_cpu_blas_name(void);
 

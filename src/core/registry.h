@@ -7,6 +7,9 @@
 /* What every backend is given. */
 const cg_host *cg_host_table(void);
 
+/* One line for a person who asked to see more (CLGRAD_LOG=1). */
+void cg_host_log(const char *format, ...);
+
 /* All usable backends, built-in ones first. Loads the plug-ins the first time; safe to call from several threads. */
 size_t cg_backends(const cg_backend *const **backends);
 

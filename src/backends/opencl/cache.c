@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char magic[8] = "cgocl-1";
@@ -117,6 +118,9 @@ unsigned char *ocl_cache_load(const cg_host *host, const ocl_cache_key *key, siz
         return NULL;
     }
     unsigned char *binary = read_binary(host, file, key, bytes);
+    if (binary != NULL) {
+        futimens(fileno(file), NULL); /* used now: what was not for longest goes first */
+    }
     fclose(file);
     return binary;
 }
@@ -148,5 +152,7 @@ void ocl_cache_save(const cg_host *host, const ocl_cache_key *key, const unsigne
     bool good = write_file(file, key, binary, bytes);
     if (fclose(file) != 0 || !good || rename(temporary, path) != 0) {
         unlink(temporary);
+        return;
     }
+    host->cache_added();
 }

@@ -96,6 +96,17 @@ static cg_status platform_error(const cg_host *host, cl_int code, const char *ca
     return host->fail(CG_ERR_DEVICE, "%s: %s (%d)", call, ocl_error_name(code), code);
 }
 
+/* No device is no fault: the hardware that the driver is for may be elsewhere. */
+static void report_platform(const cg_host *host, cl_platform_id platform, cl_int code) {
+    char driver[64], what[80], reason[96];
+    if (code != CL_DEVICE_NOT_FOUND) {
+        driver_name(platform, driver, sizeof driver);
+        snprintf(what, sizeof what, "opencl:%s", driver);
+        snprintf(reason, sizeof reason, "clGetDeviceIDs: %s (%d)", ocl_error_name(code), code);
+        host->problem(what, reason);
+    }
+}
+
 #define MAX_PLATFORMS 32
 #define MAX_DEVICES 128
 
@@ -114,8 +125,9 @@ static cg_status find_devices(const cg_host *host, found *list, size_t *count) {
     for (cl_uint i = 0; i < n_platforms && i < MAX_PLATFORMS; i++) {
         cl_device_id devices[MAX_DEVICES];
         cl_uint room = (cl_uint)(MAX_DEVICES - *count), n_devices = 0;
-        if (room == 0 || clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, room, devices, &n_devices) != CL_SUCCESS) {
-            continue;
+        code = room > 0 ? clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, room, devices, &n_devices) : CL_SUCCESS;
+        if (code != CL_SUCCESS) {
+            report_platform(host, platforms[i], code);
         }
         for (cl_uint j = 0; j < n_devices && j < room; j++) {
             cl_device_type type = 0;
@@ -230,6 +242,9 @@ static void describe(const cg_host *host, const found *entry, cg_device_info *in
 cg_status ocl_list(const cg_host *host, cg_device_info *infos, size_t capacity, size_t *count) {
     found list[MAX_DEVICES];
     CG_TRY(find_devices(host, list, count));
+    if (capacity == 0) { /* the first of the two calls of a listing */
+        ocl_check_drivers(host);
+    }
     sort(list, *count);
     for (size_t i = 0; i < *count && i < capacity; i++) {
         describe(host, &list[i], &infos[i]);

@@ -47,7 +47,9 @@ static cg_status build_source(ocl_device *device, ocl_program *program, const ch
     if (program->handle == NULL) {
         return ocl_fail(device, code, "clCreateProgramWithSource", program->file);
     }
+    device->host->compiling(program->file);
     code = clBuildProgram(program->handle, 1, &device->id, options, NULL, NULL);
+    device->host->compiling(NULL);
     if (code != CL_SUCCESS) {
         cg_status status = build_failed(device, program->handle, program->file, options, code);
         clReleaseProgram(program->handle);

@@ -50,6 +50,11 @@ CG_API cg_status cg_tensor_write_f64(cg_tensor *tensor, const double *source, in
 CG_API cg_status cg_tensor_read_f32(cg_tensor *tensor, float *destination, int64_t count) CG_MUST_USE;
 CG_API cg_status cg_tensor_read_f64(cg_tensor *tensor, double *destination, int64_t count) CG_MUST_USE;
 
+/* A new tensor of the same dtype, shape and values on another device, or on the same one; the caller destroys it. No
+ * gradient goes with it. The bytes travel through host memory, a few MB at a time. What is recorded and uses the tensor
+ * runs first. CG_ERR_DEVICE_MEMORY when it does not fit there. */
+CG_API cg_status cg_tensor_to(cg_tensor *tensor, cg_device *device, cg_tensor **copy) CG_MUST_USE;
+
 /* Sets every element. */
 CG_API cg_status cg_tensor_fill(cg_tensor *tensor, double value) CG_MUST_USE;
 

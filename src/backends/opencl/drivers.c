@@ -38,18 +38,17 @@ static const char *why_left_out(const char *library) {
     if (library[0] == '\0') {
         return "it names no library";
     }
-    void *handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
-    if (handle != NULL) {
-        dlclose(handle);
-        return NULL;
-    }
-    handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    void *kept = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+    void *handle = kept != NULL ? kept : dlopen(library, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL) {
         return dlerror();
     }
     bool driver = dlsym(handle, "clGetExtensionFunctionAddress") != NULL;
     dlclose(handle);
-    return driver ? "its library can be loaded, but gives no platform" : "its library is no OpenCL driver";
+    if (!driver) {
+        return "its library is no OpenCL driver";
+    }
+    return kept != NULL ? NULL : "its library can be loaded, but gives no platform";
 }
 
 static void check_file(const cg_host *host, const char *path) {

@@ -23,6 +23,7 @@ static const command commands[] = {
     {"eval", cmd_eval, "loss and accuracy of a trained model"},
     {"predict", cmd_predict, "classes of single images"},
     {"verify", cmd_verify, "replay what PyTorch computed, on any device"},
+    {"bench", cmd_bench, "how fast, beside the bare driver"},
     {"info", cmd_info, "what is in a checkpoint or a model: shapes, parameters, cost"},
 };
 

@@ -216,7 +216,7 @@ int options_parse(const command_line *line, int argc, char **argv) {
             return result;
         }
     }
-    if ((line->operand && !*line->operand) || (line->operands_to && line->operands_to->count == 0)) {
+    if ((line->operand && !*line->operand) || (line->operands_to && line->operands_to->count == 0 && !line->optional)) {
         return usage_error(line->name, "%s is needed", line->operands);
     }
     return OPTIONS_RUN;

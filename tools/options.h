@@ -62,6 +62,7 @@ typedef struct command_line {
     size_t n_options;
     const char **operand;   /* where the operand goes; NULL: there is none */
     text_list *operands_to; /* where any number of them go; NULL: at most one */
+    bool optional;          /* none is enough */
 } command_line;
 
 /* What options_parse returns when the command is to run. */

@@ -9,10 +9,11 @@ struct ocl_kernel {
     const char *file, *name;
     char defines[128];
     cl_kernel handle;
+    ocl_arg last[OCL_MAX_ARGS]; /* what it was launched with before */
 };
 
 ocl_arg ocl_memory(cl_mem memory) {
-    return (ocl_arg){.bytes = sizeof memory, .value.memory = memory};
+    return (ocl_arg){.bytes = sizeof memory, .memory = true, .value.memory = memory};
 }
 
 ocl_arg ocl_count(uint64_t count) {
@@ -68,7 +69,7 @@ static cg_status check_local_memory(const ocl_device *device, cl_kernel kernel, 
 }
 
 static cg_status create(ocl_device *device, uint64_t hash, const ocl_call *call, const char *defines,
-                        cl_kernel *handle) {
+                        ocl_kernel **made) {
     if (device->n_kernels == device->kernels_capacity) {
         CG_TRY(grow(device));
     }
@@ -89,29 +90,41 @@ static cg_status create(ocl_device *device, uint64_t hash, const ocl_call *call,
     }
     device->n_kernels++;
     ocl_program_save(device, program);
-    *handle = kernel->handle;
+    *made = kernel;
     return CG_OK;
 }
 
-static cg_status kernel_of(ocl_device *device, const ocl_call *call, cl_kernel *handle) {
+static cg_status kernel_of(ocl_device *device, const ocl_call *call, ocl_kernel **found) {
     const char *defines = call->defines != NULL ? call->defines : "";
     uint64_t hash = hash_text(hash_text(hash_text(0xcbf29ce484222325u, call->kernel), defines), call->file);
     for (size_t i = 0; i < device->n_kernels; i++) {
-        const ocl_kernel *kernel = &device->kernels[i];
+        ocl_kernel *kernel = &device->kernels[i];
         if (kernel->hash == hash && strcmp(kernel->name, call->kernel) == 0 && strcmp(kernel->defines, defines) == 0 &&
             strcmp(kernel->file, call->file) == 0) {
-            *handle = kernel->handle;
+            *found = kernel;
             return CG_OK;
         }
     }
-    return create(device, hash, call, defines, handle);
+    return create(device, hash, call, defines, found);
 }
 
-static cg_status set_arguments(const ocl_device *device, cl_kernel kernel, const ocl_call *call) {
+/* A kernel keeps its arguments from launch to launch. Memory is set each time all the same: a new buffer may have the
+ * handle of one that is gone. */
+static bool is_set(const ocl_arg *last, const ocl_arg *arg) {
+    return !arg->memory && arg->data == NULL && last->data == NULL && last->bytes == arg->bytes &&
+           memcmp(&last->value, &arg->value, arg->bytes) == 0;
+}
+
+static cg_status set_arguments(const ocl_device *device, ocl_kernel *kernel, const ocl_call *call) {
     for (cl_uint i = 0; i < OCL_MAX_ARGS && call->args[i].bytes > 0; i++) {
         const ocl_arg *arg = &call->args[i];
-        cl_int code = clSetKernelArg(kernel, i, arg->bytes, arg->data != NULL ? arg->data : &arg->value);
+        if (is_set(&kernel->last[i], arg)) {
+            continue;
+        }
+        kernel->last[i] = *arg;
+        cl_int code = clSetKernelArg(kernel->handle, i, arg->bytes, arg->data != NULL ? arg->data : &arg->value);
         if (code != CL_SUCCESS) {
+            kernel->last[i].bytes = 0;
             char text[96];
             snprintf(text, sizeof text, "%s, %u", call->kernel, i);
             return ocl_fail(device, code, "clSetKernelArg", text);
@@ -121,13 +134,13 @@ static cg_status set_arguments(const ocl_device *device, cl_kernel kernel, const
 }
 
 cg_status ocl_launch(ocl_device *device, const ocl_call *call) {
-    cl_kernel kernel = NULL;
+    ocl_kernel *kernel = NULL;
     CG_TRY(kernel_of(device, call, &kernel));
     CG_TRY(set_arguments(device, kernel, call));
     size_t local[3] = {call->group, 1, 1};
     size_t global[3] = {ocl_ceil(call->items[0], call->group) * call->group, call->items[1], call->items[2]};
     cl_uint dimensions = call->items[2] > 0 ? 3 : call->items[1] > 0 ? 2 : 1;
-    cl_int code = clEnqueueNDRangeKernel(device->queue, kernel, dimensions, NULL, global, local, 0, NULL,
+    cl_int code = clEnqueueNDRangeKernel(device->queue, kernel->handle, dimensions, NULL, global, local, 0, NULL,
                                          ocl_timing_event(device));
     return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueNDRangeKernel", call->kernel);
 }

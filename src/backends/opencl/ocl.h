@@ -126,6 +126,7 @@ void ocl_cache_save(const cg_host *host, const ocl_cache_key *key, const unsigne
 typedef struct ocl_arg {
     size_t bytes;     /* 0: no more arguments */
     const void *data; /* NULL: `value` */
+    bool memory;
     union {
         cl_mem memory;
         cl_ulong count;

@@ -122,6 +122,39 @@ typedef struct cg_cumsum_attrs {
     uint32_t reverse;
 } cg_cumsum_attrs;
 
+/* normalize: x [outer, channels, inner] to y = (x - mean) rstd weight + bias, with weight and bias [channels], either
+ * absent, and stats [n, 3] = (mean, rstd, variance). groups > 0: the mean and the variance (divided by the count) are
+ * those of channels / groups neighbouring channels of one outer place, n = outer groups. groups = 0: those of one
+ * channel over all outer places, n = channels. rstd = 1 / sqrt(variance + eps). Not centered: mean is 0 and variance
+ * the mean of x x. In two passes. Gradients: inputs x, stats, dy and weight (absent: 1) to dx; inputs x, stats, dy to
+ * dweight [channels]. */
+typedef struct cg_normalize_attrs {
+    uint32_t size;
+    uint32_t centered;
+    int64_t groups;
+    double eps;
+} cg_normalize_attrs;
+
+/* running_stats: input stats as above; updates running_mean, running_var [channels] and count [] (i64): count += 1; f =
+ * momentum, or 1 / count where momentum < 0; running += f (value - running), value = mean, and variance correction. */
+typedef struct cg_running_stats_attrs {
+    uint32_t size;
+    uint32_t unused;
+    double momentum, correction;
+} cg_running_stats_attrs;
+
+/* random: input counter [1] (i64), which a step changes; element i of the output is drawn by Philox from (seed, stream
+ * counter * 2^32 + stream, i): uniform in low = a .. high = b; normal with mean a and standard deviation b; Bernoulli:
+ * b where uniform < a, else 0. Uniform and Bernoulli have the same bits on every device. */
+enum cg_distribution { CG_UNIFORM = 0, CG_NORMAL = 1, CG_BERNOULLI = 2 };
+
+typedef struct cg_random_attrs {
+    uint32_t size;
+    uint32_t distribution;
+    uint64_t seed, stream;
+    double a, b;
+} cg_random_attrs;
+
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif

@@ -7,6 +7,8 @@
 #define CLGRAD_OPS_H
 
 #include <clgrad/op_kinds.h>
+#include <clgrad/ops_attention.h>
+#include <clgrad/ops_norm.h>
 #include <clgrad/ops_reduce.h>
 #include <clgrad/ops_shape.h>
 #include <clgrad/tape.h>

@@ -12,6 +12,9 @@
 extern "C" {
 #endif
 
+/* A tensor filled with a value, in the device's real data type. No gradient. */
+CG_API cg_tensor *cg_full(cg_tape *tape, const cg_shape *shape, double value);
+
 /* The axes in another order: axis i of the result is axis order[i] of x; as many as x has. Any data type. */
 CG_API cg_tensor *cg_permute(cg_tape *tape, cg_tensor *x, const int *order);
 

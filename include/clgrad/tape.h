@@ -26,6 +26,10 @@ typedef enum cg_mode {
  * at once. */
 CG_API cg_tape *cg_tape_create(cg_device *device);
 
+/* Begins the tape's random numbers anew: dropout and the like draw by (seed, steps run since, place in the step). A new
+ * tape has seed 0. Resuming a training sets the steps it had run. */
+CG_API void cg_tape_set_seed(cg_tape *tape, uint64_t seed, int64_t steps);
+
 /* Drops what was not run. NULL does nothing. */
 CG_API void cg_tape_destroy(cg_tape *tape);
 

@@ -68,6 +68,10 @@ void cg_grad_add(cg_tape *tape, cg_tensor *target, cg_tensor *contribution);
  * are to be had all the same. */
 void cg_tape_set_grad(cg_tape *tape, bool enabled);
 
+/* For an op that draws random numbers: the tape's seed, the place of this draw in the step, and the tensor [1] of i64
+ * that counts the steps: attributes stay the same from step to step, so the numbers come from there. */
+cg_tensor *cg_tape_draw(cg_tape *tape, uint64_t *seed, uint64_t *stream);
+
 /* Elements from the tensor's first to the end of its memory. */
 size_t cg_record_room(const cg_tensor *tensor);
 

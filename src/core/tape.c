@@ -28,6 +28,7 @@ void cg_tape_destroy(cg_tape *tape) {
     }
     cg_tape_reset(tape);
     cg_tensor_destroy(tape->one);
+    cg_tensor_destroy(tape->counter);
     cg_free(tape->nodes);
     cg_arena_free(&tape->arena);
     cg_free(tape);
@@ -359,6 +360,8 @@ static void forget(cg_tape *tape) {
     tape->storages = NULL;
     tape->n_nodes = tape->n_run = 0;
     tape->flops = 0;
+    tape->step++;
+    tape->draws = 0;
     cg_arena_reset(&tape->arena);
 }
 

@@ -20,7 +20,11 @@ struct cg_tape {
     cg_status status; /* the first failure, with its message */
     char error[2048];
     cg_tensor poison;
-    cg_tensor *one; /* the gradient of a loss with respect to itself; made by the first backward */
+    uint64_t seed;      /* of the random numbers */
+    int64_t step;       /* how often the list was run and forgotten since the seed was set */
+    uint64_t draws;     /* of random numbers in this step */
+    cg_tensor *counter; /* the step, on the device; made by the first draw */
+    cg_tensor *one;     /* the gradient of a loss with respect to itself; made by the first backward */
 };
 
 #endif

@@ -67,6 +67,10 @@ cg_tensor *cg_flatten(cg_tape *tape, cg_tensor *x, int start_dim, int end_dim) {
     return cg_reshape(tape, x, &flat);
 }
 
+cg_tensor *cg_full(cg_tape *tape, const cg_shape *shape, double value) {
+    return cg_ops_filled(tape, cg_device_real(cg_tape_device(tape)), shape, value);
+}
+
 static void cast_backward(cg_tape *tape, const cg_node *node) {
     cg_tensor *dy = cg_grad_of(tape, node->outputs[0]);
     cg_grad_emit(tape, node->inputs[0], NULL, CG_OP_CAST, NULL, &dy, 1);

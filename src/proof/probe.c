@@ -253,6 +253,7 @@ static cg_status backward_and_read(test_probe *probe, cg_tensor *const *outputs,
 static cg_status evaluate(test_probe *probe, bool backward) {
     cg_tensor *outputs[PROBE_MAX_OUTPUTS] = {NULL};
     size_t n_outputs = 0;
+    cg_tape_set_seed(probe->tape, probe->test->seed, 0); /* dropout draws the same mask each time */
     CG_TRY(apply(probe, outputs, &n_outputs));
     if (probe->output == NULL) { /* the first evaluation tells the shapes */
         CG_TRY(open_outputs(probe, outputs, n_outputs));

@@ -27,6 +27,11 @@ static const run_fn structured[] = {
     [CG_OP_SCATTER_ADD] = ocl_scatter_add,
     [CG_OP_ONE_HOT] = ocl_one_hot,
     [CG_OP_CUMSUM] = ocl_cumsum,
+    [CG_OP_NORMALIZE] = ocl_normalize,
+    [CG_OP_NORMALIZE_BACKWARD] = ocl_normalize_backward,
+    [CG_OP_NORMALIZE_WEIGHT_BACKWARD] = ocl_normalize_weight_backward,
+    [CG_OP_RUNNING_STATS] = ocl_running_stats,
+    [CG_OP_RANDOM] = ocl_random,
     [CG_OP_SGD_STEP] = ocl_sgd_step,
     [CG_OP_ADAM_STEP] = ocl_adam_step,
     [CG_OP_CONV] = ocl_conv,
@@ -59,7 +64,10 @@ static uint32_t integer_operands(uint32_t number) {
     case CG_OP_SCATTER_ADD:
         return INPUT(1);
     case CG_OP_ONE_HOT:
+    case CG_OP_RANDOM:
         return INPUT(0);
+    case CG_OP_RUNNING_STATS:
+        return OUTPUT(2);
     case CG_OP_ARGMAX:
         return OUTPUT(0);
     default:

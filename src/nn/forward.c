@@ -114,7 +114,7 @@ static cg_status init_tree(cg_module *module, uint64_t seed, uint64_t *stream) {
     for (size_t i = 0; i < module->n_children; i++) {
         CG_TRY(init_tree(module->children[i], seed, stream));
     }
-    return CG_OK;
+    return module->class->settle != NULL ? module->class->settle(module) : CG_OK;
 }
 
 cg_status cg_module_init(cg_module *module, uint64_t seed) {

@@ -77,7 +77,7 @@ void cg_module_destroy(cg_module *module) {
     cg_free(module);
 }
 
-cg_status cg_module_add_tensor(cg_module *module, cg_role role, const char *name, const cg_shape *shape) {
+static cg_status add_tensor(cg_module *module, cg_role role, const char *name, cg_dtype dtype, const cg_shape *shape) {
     if (!CG_GROW(module->tensors, module->n_tensors, module->tensors_capacity)) {
         return CG_ERR_MEMORY;
     }
@@ -85,7 +85,7 @@ cg_status cg_module_add_tensor(cg_module *module, cg_role role, const char *name
     if (entry.full_name == NULL) {
         return CG_ERR_MEMORY;
     }
-    cg_status status = cg_tensor_create(module->device, cg_device_real(module->device), shape, &entry.tensor);
+    cg_status status = cg_tensor_create(module->device, dtype, shape, &entry.tensor);
     if (status != CG_OK) {
         cg_free(entry.full_name);
         return status;
@@ -93,6 +93,14 @@ cg_status cg_module_add_tensor(cg_module *module, cg_role role, const char *name
     cg_tensor_set_requires_grad(entry.tensor, role == CG_ROLE_PARAMETER);
     module->tensors[module->n_tensors++] = entry;
     return CG_OK;
+}
+
+cg_status cg_module_add_tensor(cg_module *module, cg_role role, const char *name, const cg_shape *shape) {
+    return add_tensor(module, role, name, cg_device_real(module->device), shape);
+}
+
+cg_status cg_module_add_counter(cg_module *module, const char *name) {
+    return add_tensor(module, CG_ROLE_BUFFER, name, CG_I64, &CG_SCALAR);
 }
 
 static cg_status check_child(const cg_module *module, const cg_module *child) {

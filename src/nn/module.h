@@ -14,6 +14,13 @@
 
 typedef struct cg_activation cg_activation;
 
+/* Where a layer's children come from, and so how it is printed. */
+typedef enum cg_children {
+    CG_CHILDREN_GIVEN,  /* they are its arguments */
+    CG_CHILDREN_OWN,    /* it makes them from its numbers: they are not printed */
+    CG_CHILDREN_COPIES, /* one argument, made several times: the first is printed */
+} cg_children;
+
 typedef struct cg_module_class {
     const char *name;
     const char *signature; /* what arguments.h reads */
@@ -26,6 +33,9 @@ typedef struct cg_module_class {
     cg_status (*forward)(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs);
     /* Draws the layer's own parameters; the first has stream `stream`, the next one more. NULL: it has none. */
     cg_status (*reset)(cg_module *module, uint64_t seed, uint64_t stream);
+    /* Changes what its children drew. NULL: nothing. */
+    cg_status (*settle)(cg_module *module);
+    cg_children children;
     const cg_activation *activation; /* the row of activation.c that it is made of; NULL: none */
 } cg_module_class;
 
@@ -63,6 +73,9 @@ cg_status cg_module_build(cg_device *device, const cg_expression *call, cg_modul
 /* A tensor of zeros of the device's own dtype; a parameter requires a gradient. It is the module's. */
 cg_status cg_module_add_tensor(cg_module *module, cg_role role, const char *name, const cg_shape *shape) CG_MUST_USE;
 
+/* A buffer [] of i64 that counts, from 0. */
+cg_status cg_module_add_counter(cg_module *module, const char *name) CG_MUST_USE;
+
 /* Destroys the module's own tensors, its children's not. */
 void cg_module_drop_tensors(cg_module *module);
 
@@ -87,6 +100,15 @@ extern const size_t cg_activation_count;
 extern const cg_module_class cg_gelu_class, cg_prelu_class, cg_general_relu_class, cg_log_softmax_class;
 extern const cg_module_class cg_softmax_class, cg_softmin_class, cg_softmax2d_class;
 extern const cg_module_class cg_flatten_class;
+extern const cg_module_class cg_batch_norm1d_class, cg_batch_norm2d_class;
+extern const cg_module_class cg_lazy_batch_norm1d_class, cg_lazy_batch_norm2d_class;
+extern const cg_module_class cg_layer_norm_class, cg_rms_norm_class, cg_group_norm_class, cg_instance_norm2d_class;
+extern const cg_module_class cg_local_response_norm_class;
+extern const cg_module_class cg_multihead_attention_class;
+extern const cg_module_class cg_transformer_encoder_layer_class, cg_transformer_encoder_class;
+extern const cg_module_class cg_rnn_class, cg_lstm_class, cg_gru_class;
+extern const cg_module_class cg_bilinear_class, cg_cosine_similarity_class, cg_unflatten_class;
+extern const cg_module_class cg_dropout_class, cg_dropout2d_class, cg_embedding_class;
 extern const cg_module_class cg_sequential_class, cg_residual_class, cg_identity_class;
 extern const cg_module_class cg_conv1d_class, cg_conv2d_class, cg_conv3d_class;
 extern const cg_module_class cg_lazy_conv1d_class, cg_lazy_conv2d_class, cg_lazy_conv3d_class;

@@ -48,13 +48,25 @@ cg_status cg_module_parse(cg_device *device, const char *text, cg_module **modul
     return status;
 }
 
+static size_t count_shown(const cg_module *module) {
+    switch (module->class->children) {
+    case CG_CHILDREN_OWN:
+        return 0;
+    case CG_CHILDREN_COPIES:
+        return module->n_children > 0 ? 1 : 0;
+    default:
+        return module->n_children;
+    }
+}
+
 static void print(const cg_module *module, cg_text *text) {
     cg_text_append(text, "%s(", module->class->name);
-    for (size_t i = 0; i < module->n_children; i++) {
+    size_t arguments = count_shown(module);
+    for (size_t i = 0; i < arguments; i++) {
         cg_text_append(text, "%s", i > 0 ? ", " : "");
         print(module->children[i], text);
     }
-    bool comma = module->n_children > 0 && module->arguments.length > 0;
+    bool comma = arguments > 0 && module->arguments.length > 0;
     cg_text_append(text, "%s%s)", comma ? ", " : "", cg_text_get(&module->arguments));
 }
 

@@ -1,0 +1,221 @@
+/*
+ * normalize and its gradient, a group a turn, over the threads. A group is `blocks` runs of `length` neighbours: sums
+ * of a run are taken lane by lane, those of the runs are added in double. Channels of one element in a batch (a column
+ * each) are the reference's.
+ */
+#include <math.h>
+
+#include "cpu.h"
+#include "host_memory.h"
+
+#define GRAIN 4096 /* elements worth a thread */
+
+typedef struct norm_job {
+    const float *x, *dy, *weight, *bias;
+    float *out, *stats; /* out: y, or dx */
+    int64_t blocks, length, stride, apart;
+    int64_t weight_groups, weights, step; /* the weight of block b: group % weight_groups * weights + b * step */
+    bool along;                           /* weights lie along the run */
+    bool centered, add;
+    float eps;
+} norm_job;
+
+/* The weights that a run meets: one for all of it, or a vector of them (NULL: 1). */
+typedef struct run_weights {
+    float one;
+    const float *vector;
+} run_weights;
+
+static run_weights weights_of(const norm_job *work, const float *weight, int64_t group, int64_t block, float absent) {
+    int64_t first = group % work->weight_groups * work->weights + block * work->step;
+    if (weight == NULL) {
+        return (run_weights){absent, NULL};
+    }
+    return work->along ? (run_weights){absent, weight + first} : (run_weights){weight[first], NULL};
+}
+
+/* By address: how a vector this long is passed depends on the instruction set. */
+static float lanes_sum(float lane[CPU_LANES]) {
+    for (int width = CPU_LANES / 2; width > 0; width /= 2) {
+        for (int k = 0; k < width; k++) {
+            lane[k] += lane[k + width];
+        }
+    }
+    return lane[0];
+}
+
+CPU_CLONES static float run_squares(const float *x, float mean, int64_t n) {
+    cpu_lanes sums = {0};
+    int64_t i = 0;
+    for (; i + CPU_LANES <= n; i += CPU_LANES) {
+        cpu_lanes distance = *(const cpu_lanes *)(x + i) - mean;
+        sums += distance * distance;
+    }
+    float lane[CPU_LANES];
+    *(cpu_lanes *)lane = sums;
+    float total = lanes_sum(lane);
+    for (; i < n; i++) {
+        total += (x[i] - mean) * (x[i] - mean);
+    }
+    return total;
+}
+
+CPU_CLONES static void run_apply(const float *x, float mean, float rstd, run_weights w, run_weights b, float *y,
+                                 int64_t n) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        float weight = w.vector != NULL ? w.vector[i] : w.one, bias = b.vector != NULL ? b.vector[i] : b.one;
+        y[i] = (x[i] - mean) * rstd * weight + bias;
+    }
+}
+
+static void normalize_group(const norm_job *work, int64_t group) {
+    const float *x = work->x + group * work->apart;
+    double count = (double)(work->blocks * work->length), sum = 0.0, squares = 0.0;
+    for (int64_t b = 0; b < work->blocks && work->centered; b++) {
+        sum += (double)cpu_row_sum(x + b * work->stride, work->length);
+    }
+    float mean = (float)(sum / count);
+    for (int64_t b = 0; b < work->blocks; b++) {
+        squares += (double)run_squares(x + b * work->stride, mean, work->length);
+    }
+    float variance = (float)(squares / count), rstd = 1.0f / sqrtf(variance + work->eps);
+    work->stats[3 * group] = mean;
+    work->stats[3 * group + 1] = rstd;
+    work->stats[3 * group + 2] = variance;
+    for (int64_t b = 0; b < work->blocks; b++) {
+        run_apply(x + b * work->stride, mean, rstd, weights_of(work, work->weight, group, b, 1.0f),
+                  weights_of(work, work->bias, group, b, 0.0f), work->out + group * work->apart + b * work->stride,
+                  work->length);
+    }
+}
+
+static void normalize_groups(void *context, int64_t begin, int64_t end) {
+    for (int64_t group = begin; group < end; group++) {
+        normalize_group(context, group);
+    }
+}
+
+/* The sums of g = dy weight and of g (x - mean) rstd over a run. */
+typedef struct run_sums {
+    float g, along;
+} run_sums;
+
+CPU_CLONES static run_sums sum_run(const float *x, const float *dy, float mean, float rstd, run_weights w, int64_t n) {
+    cpu_lanes sum = {0}, along = {0};
+    int64_t i = 0;
+    for (; i + CPU_LANES <= n; i += CPU_LANES) {
+        cpu_lanes g = *(const cpu_lanes *)(dy + i);
+        g = w.vector != NULL ? g * *(const cpu_lanes *)(w.vector + i) : g * w.one;
+        sum += g;
+        along += g * ((*(const cpu_lanes *)(x + i) - mean) * rstd);
+    }
+    float sum_lane[CPU_LANES], along_lane[CPU_LANES];
+    *(cpu_lanes *)sum_lane = sum;
+    *(cpu_lanes *)along_lane = along;
+    run_sums total = {lanes_sum(sum_lane), lanes_sum(along_lane)};
+    for (; i < n; i++) {
+        float g = dy[i] * (w.vector != NULL ? w.vector[i] : w.one);
+        total.g += g;
+        total.along += g * ((x[i] - mean) * rstd);
+    }
+    return total;
+}
+
+/* What a gradient needs of its group. */
+typedef struct group_means {
+    float mean, rstd, g, along;
+} group_means;
+
+CPU_CLONES static void run_gradient(const float *x, const float *dy, group_means m, run_weights w, float *dx, int64_t n,
+                                    bool add) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        float g = dy[i] * (w.vector != NULL ? w.vector[i] : w.one);
+        float result = (g - m.g - (x[i] - m.mean) * m.rstd * m.along) * m.rstd;
+        dx[i] = add ? dx[i] + result : result;
+    }
+}
+
+static void gradient_of_group(const norm_job *work, int64_t group) {
+    group_means m = {.mean = work->stats[3 * group], .rstd = work->stats[3 * group + 1]};
+    double count = (double)(work->blocks * work->length), g = 0.0, along = 0.0;
+    int64_t start = group * work->apart;
+    for (int64_t b = 0; b < work->blocks; b++) {
+        int64_t at = start + b * work->stride;
+        run_sums sums = sum_run(work->x + at, work->dy + at, m.mean, m.rstd,
+                                weights_of(work, work->weight, group, b, 1.0f), work->length);
+        g += (double)sums.g;
+        along += (double)sums.along;
+    }
+    m.g = work->centered ? (float)(g / count) : 0.0f;
+    m.along = (float)(along / count);
+    for (int64_t b = 0; b < work->blocks; b++) {
+        int64_t at = start + b * work->stride;
+        run_gradient(work->x + at, work->dy + at, m, weights_of(work, work->weight, group, b, 1.0f), work->out + at,
+                     work->length, work->add);
+    }
+}
+
+static void gradients_of_groups(void *context, int64_t begin, int64_t end) {
+    for (int64_t group = begin; group < end; group++) {
+        gradient_of_group(context, group);
+    }
+}
+
+/* How the groups lie, and how many there are; 0: the reference does it. */
+static int64_t plan(const cg_op *op, norm_job *work) {
+    const cg_normalize_attrs *attrs = op->attrs;
+    const int64_t *dim = op->inputs[0].shape.dim;
+    work->x = cpu_floats(&op->inputs[0]);
+    work->centered = attrs->centered != 0;
+    work->eps = (float)attrs->eps;
+    if (attrs->groups == 0) {
+        work->blocks = dim[0];
+        work->length = dim[2];
+        work->stride = dim[1] * dim[2];
+        work->apart = dim[2];
+        work->weight_groups = dim[1];
+        work->weights = 1;
+        return dim[2] > 1 ? dim[1] : 0;
+    }
+    int64_t each = dim[1] / attrs->groups;
+    work->along = dim[2] == 1;
+    work->blocks = work->along ? 1 : each;
+    work->length = work->along ? each : dim[2];
+    work->stride = dim[2];
+    work->apart = each * dim[2];
+    work->weight_groups = attrs->groups;
+    work->weights = each;
+    work->step = 1;
+    return dim[0] * attrs->groups;
+}
+
+static const float *optional(const cg_op *op, uint32_t input) {
+    return op->n_inputs > input && op->inputs[input].buffer != NULL ? cpu_floats(&op->inputs[input]) : NULL;
+}
+
+cg_status cpu_normalize(cpu_device *device, const cg_op *op) {
+    norm_job work = {.weight = optional(op, 1), .bias = optional(op, 2)};
+    int64_t groups = plan(op, &work);
+    if (groups == 0) {
+        return ref_run(op);
+    }
+    work.out = cpu_floats(&op->outputs[0]);
+    work.stats = cpu_floats(&op->outputs[1]);
+    cpu_parallel(device, groups, GRAIN / (work.blocks * work.length) + 1, normalize_groups, &work);
+    return CG_OK;
+}
+
+cg_status cpu_normalize_backward(cpu_device *device, const cg_op *op) {
+    norm_job work = {.weight = optional(op, 3), .add = cpu_adds(op)};
+    int64_t groups = plan(op, &work);
+    if (groups == 0) {
+        return ref_run(op);
+    }
+    work.stats = cpu_floats(&op->inputs[1]);
+    work.dy = cpu_floats(&op->inputs[2]);
+    work.out = cpu_floats(&op->outputs[0]);
+    cpu_parallel(device, groups, GRAIN / (work.blocks * work.length) + 1, gradients_of_groups, &work);
+    return CG_OK;
+}

@@ -5,6 +5,8 @@
  */
 #include "opencl_faults.h"
 #include "devices.h"
+#include "gradcheck.h"
+#include "layer_rows.h"
 
 #include <clgrad/clgrad.h>
 
@@ -190,6 +192,50 @@ Test(opencl_faults, each_call_of_a_step_fails_once_and_the_device_goes_on) {
     cr_assert(cg_device_open(test_device_string(), &kept) == CG_OK, "%s", cg_error_message());
     cr_expect(fail_each(step_on_kept, NULL, false, 1) > 100, "a step has more calls than this");
     cg_device_close(kept);
+    cr_expect_eq(faults->live, 0);
+}
+
+#define CG_LAYER(row_name, text, class, ...)                                                                           \
+    {.name = #row_name, .module = text, .tolerance = GRADCHECK_##class, __VA_ARGS__},
+#define CG_LOSS CG_LAYER
+
+/* One after the other: kernels, copies, transfers of a layer and its gradient. */
+static void fail_commands(const gradcheck_case *row, cg_device *device) {
+    cr_assert(gradcheck_run(row, device) == CG_OK, "%s: %s", row->name, cg_error_message());
+    faults->only = "clEnqueue";
+    faults->code = -5;
+    for (long at = 1; at == 1 || faults->failed != NULL; at++) {
+        faults->calls = 0;
+        faults->failed = NULL;
+        faults->at = at;
+        cg_status status = gradcheck_run(row, device);
+        faults->at = 0;
+        cr_assert((status == CG_OK) == (faults->failed == NULL), "%s, command %ld: %s", row->name, at,
+                  cg_status_name(status));
+        cr_assert(status == CG_OK || strstr(cg_error_message(), faults->failed) != NULL, "%s, command %ld: %s",
+                  row->name, at, cg_error_message());
+    }
+    faults->only = NULL;
+}
+
+static bool same_class(const char *a, const char *b) {
+    size_t length = strcspn(a, "(");
+    return strncmp(a, b, length + 1) == 0;
+}
+
+Test(opencl_faults, each_command_of_every_layer_fails_once) {
+    const gradcheck_case rows[] = {
+#include "layers.def"
+    };
+    load_layer(NULL);
+    cg_device *device = test_device_open();
+    faults->all_after = false;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (i == 0 || !same_class(rows[i].module, rows[i - 1].module)) {
+            fail_commands(&rows[i], device);
+        }
+    }
+    cg_device_close(device);
     cr_expect_eq(faults->live, 0);
 }
 

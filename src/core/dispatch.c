@@ -122,7 +122,12 @@ cg_status cg_dispatch_run(cg_device *device, const cg_op *op) {
         CG_TRY(settle_mirror(device, op));
     }
     device->ops++;
-    return device->backend->run(device->handle, op);
+    cg_status status = device->backend->run(device->handle, op);
+    if ((unsigned)status > CG_ERR_STATE) { /* a driver of somebody else's: the message would be an older failure's */
+        return cg_fail(CG_ERR_DEVICE, "%s: %s failed with %d, which is no status, and no message", device->info.string,
+                       op->kind->name, (int)status);
+    }
+    return status;
 }
 
 cg_status cg_dispatch_write(cg_device *device, cg_buffer *buffer, size_t offset, const void *source, size_t bytes) {

@@ -31,6 +31,8 @@
     X(clGetProgramInfo)                                                                                                \
     X(clGetProgramBuildInfo)                                                                                           \
     X(clReleaseProgram)                                                                                                \
+    X(clGetKernelWorkGroupInfo)                                                                                        \
+    X(clGetEventProfilingInfo)                                                                                         \
     X(clCreateKernel)                                                                                                  \
     X(clReleaseKernel)                                                                                                 \
     X(clSetKernelArg)                                                                                                  \
@@ -206,6 +208,16 @@ static cl_int CL_API_CALL release_kernel(cl_kernel kernel) {
     RELEASE(clReleaseKernel, kernel);
 }
 
+static cl_int CL_API_CALL get_group_info(cl_kernel kernel, cl_device_id device, cl_kernel_work_group_info what,
+                                         size_t size, void *value, size_t *needed) {
+    PASS(clGetKernelWorkGroupInfo, kernel, device, what, size, value, needed);
+}
+
+static cl_int CL_API_CALL get_profiling_info(cl_event event, cl_profiling_info what, size_t size, void *value,
+                                             size_t *needed) {
+    PASS(clGetEventProfilingInfo, event, what, size, value, needed);
+}
+
 static cl_int CL_API_CALL set_kernel_arg(cl_kernel kernel, cl_uint index, size_t size, const void *value) {
     PASS(clSetKernelArg, kernel, index, size, value);
 }
@@ -276,6 +288,8 @@ static const cl_icd_dispatch layer = {
     .clReleaseProgram = release_program,
     .clCreateKernel = create_kernel,
     .clReleaseKernel = release_kernel,
+    .clGetKernelWorkGroupInfo = get_group_info,
+    .clGetEventProfilingInfo = get_profiling_info,
     .clSetKernelArg = set_kernel_arg,
     .clEnqueueNDRangeKernel = enqueue_kernel,
     .clEnqueueReadBuffer = enqueue_read,

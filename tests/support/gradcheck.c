@@ -3,6 +3,7 @@
 
 #include "conformance.h"
 #include "devices.h"
+#include "probe.h"
 
 #include <criterion/criterion.h>
 
@@ -55,4 +56,12 @@ void gradcheck_all(const gradcheck_case *cases, size_t count) {
 
 void gradcheck_layer(const char *kind, const gradcheck_case *test) {
     run_cases(kind, test, 1);
+}
+
+cg_status gradcheck_run(const gradcheck_case *test, cg_device *device) {
+    test_probe probe;
+    cg_status status = probe_open(&probe, test, device);
+    status = status == CG_OK ? probe_backward(&probe) : status;
+    probe_close(&probe);
+    return status;
 }

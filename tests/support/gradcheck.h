@@ -12,4 +12,7 @@ void gradcheck_all(const gradcheck_case *cases, size_t count);
 /* The same for one case of another kind: "layer", "loss". */
 void gradcheck_layer(const char *kind, const gradcheck_case *test);
 
+/* Forward and backward once, nothing is compared: for tests that make something fail on the way. */
+cg_status gradcheck_run(const gradcheck_case *test, cg_device *device);
+
 #endif

@@ -239,6 +239,43 @@ Test(opencl_faults, each_command_of_every_layer_fails_once) {
     cr_expect_eq(faults->live, 0);
 }
 
+/* The next command fails with this code. */
+static cg_status fail_with(int code, cg_tensor *tensor) {
+    faults->only = "clEnqueue";
+    faults->all_after = false;
+    faults->calls = 0;
+    faults->code = code;
+    faults->at = 1;
+    cg_status status = cg_tensor_fill(tensor, 1.0);
+    faults->at = 0;
+    faults->only = NULL;
+    return status;
+}
+
+Test(opencl_faults, codes_are_told_by_name_and_number) {
+    load_layer(NULL);
+    cg_device *device = test_device_open();
+    cg_tensor *tensor = NULL;
+    cr_assert(cg_tensor_create(device, CG_F32, &CG_SHAPE(3), &tensor) == CG_OK, "%s", cg_error_message());
+    for (int code = -1; code >= -70; code--) {
+        bool images =
+            (code <= -39 && code >= -41) || code == -60 || code == -62 || code == -65; /* no use of them here */
+        bool known = (code >= -19 || code <= -30) && code >= -67 && !images;
+        char number[16];
+        snprintf(number, sizeof number, "(%d)", code);
+        cr_assert(fail_with(code, tensor) != CG_OK, "%d was not noticed", code);
+        cr_assert(strstr(cg_error_message(), number) != NULL, "%d: %s", code, cg_error_message());
+        cr_assert((strstr(cg_error_message(), ": CL_") != NULL) == known, "%d: %s", code, cg_error_message());
+    }
+    cr_expect_eq(fail_with(-4, tensor), CG_ERR_DEVICE_MEMORY);
+    cr_expect_eq(fail_with(-61, tensor), CG_ERR_DEVICE_MEMORY);
+    cr_expect_eq(fail_with(-6, tensor), CG_ERR_MEMORY);
+    cr_expect_eq(fail_with(-1001, tensor), CG_ERR_DEVICE);
+    cr_expect(cg_tensor_fill(tensor, 1.0) == CG_OK, "the device goes on: %s", cg_error_message());
+    cg_tensor_destroy(tensor);
+    cg_device_close(device);
+}
+
 Test(opencl_faults, a_device_that_is_lost_stays_lost) {
     load_layer(NULL);
     cr_expect(fail_each(train, NULL, true, 9) > 150);

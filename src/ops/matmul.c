@@ -127,6 +127,9 @@ static bool factors_fit(cg_tape *tape, const factor *a, const factor *b) {
 
 /* Records the product; a batch of untransposed matrices times one matrix is one larger product. */
 static cg_tensor *record_product(cg_tape *tape, factor a, factor b, cg_tensor *bias) {
+    if (cg_tape_status(tape) != CG_OK) { /* a factor that memory was out for has no rows */
+        return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
     const cg_shape *shape = cg_tensor_shape(a.tensor);
     int64_t batch = 1;
     for (int i = 0; i < shape->rank - 2; i++) {

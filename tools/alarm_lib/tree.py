@@ -1,0 +1,118 @@
+"""A copy of the source tree, built on its own: faults are planted there, never in the checkout."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+STATE = TOP / "build" / "alarm"
+LIMIT_OF_BUILD = 900
+CACHES = ("clgrad-cache", "pocl-cache")
+# -O1: what is compiled for each fault, is compiled sooner. No library: our own matrix products are what is tried.
+SETTINGS = ("-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_C_FLAGS_RELEASE=-O1", "-DCLGRAD_BLAS=none", "-DCLGRAD_TESTS=ON", "-DCLGRAD_WERROR=OFF")
+
+running = set()
+
+
+def run(command, limit, **options):
+    """(exit status, output); None for a command that ran into its limit. It and its children end with us."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                               start_new_session=True, **options)
+    running.add(process.pid)
+    try:
+        output = process.communicate(timeout=limit)[0]
+        return process.returncode, output
+    except subprocess.TimeoutExpired:
+        end(process.pid)
+        return None, process.communicate()[0]
+    finally:
+        end(process.pid)
+        running.discard(process.pid)
+
+
+def end(group):
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def end_all():
+    for group in list(running):
+        end(group)
+
+
+def files_of(top):
+    names = subprocess.run(["git", "-C", str(top), "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=True)
+    return [name for name in names.stdout.splitlines() if (top / name).is_file()]
+
+
+class Tree:
+    """One worker's copy: STATE/NAME/source, built in STATE/NAME/build."""
+
+    def __init__(self, name):
+        self.folder = STATE / name
+        self.source, self.build_folder = self.folder / "source", self.folder / "build"
+
+    def sync(self):
+        """Makes the copy the same as the checkout; a file that is the same already stays as old as it is."""
+        names = files_of(TOP)
+        if self.source.exists():
+            for path in [path for path in self.source.rglob("*") if path.is_file()]:
+                if str(path.relative_to(self.source)) not in set(names):
+                    path.unlink()
+        for name in names:
+            to = self.source / name
+            if not to.exists() or to.read_bytes() != (TOP / name).read_bytes():
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(TOP / name, to)
+                shutil.copymode(TOP / name, to)
+
+    def configure(self):
+        status, output = run(["cmake", "-S", str(self.source), "-B", str(self.build_folder), "-G", "Ninja", *SETTINGS], LIMIT_OF_BUILD)
+        if status != 0:
+            raise SystemExit(f"alarm: cmake failed in {self.build_folder}:\n{output}")
+
+    def build(self, targets, jobs=1):
+        """None when it was built, else the compiler's words."""
+        status, output = run(["ninja", "-C", str(self.build_folder), f"-j{jobs}", *targets], LIMIT_OF_BUILD)
+        return None if status == 0 else output
+
+    def plant(self, fault):
+        path = self.source / fault.file
+        text = path.read_text()
+        path.write_text(text[:fault.begin] + fault.new + text[fault.end:])
+
+    def restore(self, fault):
+        shutil.copyfile(TOP / fault.file, self.source / fault.file)
+
+    def cached(self):
+        """What stands in the caches of compiled kernels."""
+        found = set()
+        for cache in CACHES:
+            folder = self.build_folder / cache
+            for path in list(folder.glob("*")) + list(folder.glob("??/*")):
+                if path.is_file() or path.parent != folder:
+                    found.add(path)
+        return found
+
+    def forget(self, kept):
+        """Removes what a fault left in the caches, so that they do not grow without end."""
+        for path in self.cached() - kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def take_caches(self, build_folder):
+        for cache in CACHES:
+            if (build_folder / cache).exists():
+                shutil.copytree(build_folder / cache, self.build_folder / cache, dirs_exist_ok=True)
+
+    def environment(self, device):
+        where = self.build_folder
+        known = {"CLGRAD_BACKEND_PATH": where / "clgrad-backends", "CLGRAD_CACHE_DIR": where / "clgrad-cache",
+                 "POCL_CACHE_DIR": where / "pocl-cache", "CLGRAD_DATA": self.source / "data", "CLGRAD_TEST_DEVICE": device,
+                 "OMP_WAIT_POLICY": "passive"}
+        vendors = pathlib.Path(os.environ.get("OCL_ICD_VENDORS", "/etc/OpenCL/vendors"))
+        if vendors.is_dir() and (vendors / "pocl.icd").exists():  # one driver a process starts sooner
+            known["OCL_ICD_VENDORS"] = vendors / "pocl.icd"
+        return os.environ | {name: str(value) for name, value in known.items()}

@@ -93,7 +93,7 @@ class Finder:
         for at, end, _ in self.matches(r"(?<=[\w)\]]) \* (?=[\w(])"):
             if not re.search(r"\b(float|real|double|void|char|long|int|const|struct|cg_\w+|\w+_t) \* $", self.code[:end][-30:]):
                 self.add("factor", at, end, " * 3 * ")
-        for at, end, _ in self.matches(r"(?<=[\w)\]]) (\+=|-=) |\] = (?!\{)"):
+        for at, end, _ in self.matches(r"(?<=[\w)\]]) (\+=|-=) |(?<=\]) = (?!\{)"):
             stop = self.code.find(";", end)
             if self.code[stop - 1] != "}":
                 self.add("factor", end, stop, f"3 * ({self.text[end:stop]})")

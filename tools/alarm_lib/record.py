@@ -25,7 +25,9 @@ class Record:
                 except ValueError:  # the run was killed while it wrote
                     continue
                 self.results[result["key"]] = result
+        torn = bool(self.results) and not path.read_text().endswith("\n")
         self.file = path.open("a" if goes_on else "w")
+        self.file.write("\n" if torn else "")
 
     def done(self, fault_key):
         """A survivor is tried again: there may be a test for it by now."""

@@ -7,7 +7,8 @@ from alarm_lib import tree
 
 # What finds a fault, in this order: programs of tests/ that are about ops. One that is new joins behind them when it is about a device.
 PROGRAMS = ("ops", "layers", "gradients", "optimizers", "graphs", "kernels", "host_backends")
-OTHERS = ("checkpoint", "init", "loader", "op_errors", "tape", "train")  # about a device, but not about what an op computes
+FEW = ("ops", "layers", "gradients", "optimizers", "kernels")  # a sample builds no more
+OTHERS = ("checkpoint", "decorators", "init", "loader", "op_errors", "options", "tape", "train")  # about a device, but not about what an op computes
 HOST = ("kernels", "host_backends")  # the cpu backend and the reference, whatever the device of the test
 CASES = "cases"  # what PyTorch recorded, by `clgrad verify`
 STEPS = (4, 24)  # how many tests the first two rounds run; the third runs all
@@ -33,13 +34,15 @@ class Red:
 class Suite:
     """The tests of a tree. Workers share one, so that each learns from what the others found."""
 
-    def __init__(self, first):
+    def __init__(self, first, few):
         self.tests = {}  # program: [suite/test]
         self.found_by = defaultdict(Counter)  # function or file: tests that found faults in it
         self.lock = threading.Lock()
         programs = {path.stem[len("test_"):]: path for path in sorted((first.source / "tests").glob("test_*.c"))}
         self.programs = [name for name in PROGRAMS if name in programs]
         self.programs += [name for name, path in programs.items() if name not in PROGRAMS + OTHERS and about_devices(path)] + [CASES]
+        if few:
+            self.programs = [name for name in self.programs if name in FEW]
 
     def of(self, device):
         return [name for name in self.programs if not (device.startswith("opencl") and name in HOST)]

@@ -125,8 +125,8 @@ class Suite:
     def judge_criterion(self, program, output, names):
         failed = FAILED.search(output)
         name = "/".join(filter(None, failed.groups())) if failed else ""
-        line = next((line for line in output.splitlines() if re.search(r"FAIL|[Cc]rash|[Aa]ssert|[Tt]imeout", line)), output[-200:])
-        return Red(program, name if name in self.tests[program] else names[0], " ".join(line.split())[:300])
+        words = re.search(r"Assertion Failed\W+(\w[^\n]*)", output.replace("[----]", "")) or re.search(r"\[FAIL\]([^\n]*)", output)
+        return Red(program, name if name in self.tests[program] else names[0], (words.group(1) if words else output[-200:]).strip()[:300])
 
     def judge_cases(self, status, output, names):
         line = next((line for line in output.splitlines() if line.startswith("FAIL")), None)

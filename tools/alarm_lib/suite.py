@@ -34,15 +34,14 @@ class Red:
 class Suite:
     """The tests of a tree. Workers share one, so that each learns from what the others found."""
 
-    def __init__(self, first, few):
+    def __init__(self, first, few, without=()):
         self.tests = {}  # program: [suite/test]
         self.found_by = defaultdict(Counter)  # function or file: tests that found faults in it
         self.lock = threading.Lock()
         programs = {path.stem[len("test_"):]: path for path in sorted((first.source / "tests").glob("test_*.c"))}
         self.programs = [name for name in PROGRAMS if name in programs]
         self.programs += [name for name, path in programs.items() if name not in PROGRAMS + OTHERS and about_devices(path)] + [CASES]
-        if few:
-            self.programs = [name for name in self.programs if name in FEW]
+        self.programs = [name for name in self.programs if name not in without and (name in FEW or not few)]
 
     def of(self, device):
         return [name for name in self.programs if not (device.startswith("opencl") and name in HOST)]

@@ -79,13 +79,12 @@ class Tree:
         status, output = run(["ninja", "-C", str(self.build_folder), f"-j{jobs}", *targets], LIMIT_OF_BUILD)
         return None if status == 0 else output
 
-    def plant(self, fault):
-        path = self.source / fault.file
-        text = path.read_text()
-        path.write_text(text[:fault.begin] + fault.new + text[fault.end:])
+    def plant(self, fault, text):
+        """`text` is the file without the fault: the checkout may be another one by now."""
+        (self.source / fault.file).write_text(text[:fault.begin] + fault.new + text[fault.end:])
 
-    def restore(self, fault):
-        shutil.copyfile(TOP / fault.file, self.source / fault.file)
+    def restore(self, fault, text):
+        (self.source / fault.file).write_text(text)
 
     def cached(self):
         """What stands in the caches of compiled kernels."""

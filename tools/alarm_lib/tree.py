@@ -1,4 +1,6 @@
 """A copy of the source tree, built on its own: faults are planted there, never in the checkout."""
+import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
@@ -41,6 +43,18 @@ def end(group):
 def end_all():
     for group in list(running):
         end(group)
+
+
+@contextlib.contextmanager
+def locked():
+    """One alarm at a time: they share the trees."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    with (STATE / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SystemExit(f"alarm: another one is at work in {STATE}") from None
+        yield
 
 
 def files_of(top):

@@ -123,7 +123,8 @@ cg_status cg_dispatch_run(cg_device *device, const cg_op *op) {
     }
     device->ops++;
     cg_status status = device->backend->run(device->handle, op);
-    if ((unsigned)status > CG_ERR_STATE) { /* a driver of somebody else's: the message would be an older failure's */
+    if (status != CG_OK && strcmp(cg_status_name(status), "CG_ERR_?") ==
+                               0) { /* a driver of somebody else's: the message would be an older failure's */
         return cg_fail(CG_ERR_DEVICE, "%s: %s failed with %d, which is no status, and no message", device->info.string,
                        op->kind->name, (int)status);
     }

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
-#define LEAST_POINTS 30
+#define LEAST_POINTS 8
 #define MOST_POINTS 200
 
 typedef struct proof {
@@ -96,7 +96,7 @@ static void prove(const proof *row) {
 typedef struct points {
     size_t count;
     double in[2][MOST_POINTS], value[MOST_POINTS], derivative[2][MOST_POINTS];
-    bool any_derivative[2][MOST_POINTS]; /* nothing is expected of it */
+    bool any_value[MOST_POINTS], any_derivative[2][MOST_POINTS]; /* nothing is expected of it */
 } points;
 
 /* The next number of a line; `any` becomes true for a *. */
@@ -117,7 +117,7 @@ static void read_point(points *found, char *line, int inputs) {
     for (int k = 0; k < inputs; k++) {
         found->in[k][i] = next_number(&line, &any);
     }
-    found->value[i] = next_number(&line, &any);
+    found->value[i] = next_number(&line, &found->any_value[i]);
     for (int k = 0; k < inputs; k++) {
         found->derivative[k][i] = next_number(&line, &found->any_derivative[k][i]);
     }
@@ -164,7 +164,7 @@ static void expect_values(const proof *row, const points *p, const float *actual
                   : row->test.tolerance == GRADCHECK_EXACT    ? 0
                                                               : 0x1p-126;
     for (size_t i = 0; i < p->count; i++) {
-        cr_expect(is_near((double)actual[i], p->value[i], share(row->test.tolerance), atol),
+        cr_expect(p->any_value[i] || is_near((double)actual[i], p->value[i], share(row->test.tolerance), atol),
                   "%s(%.9g, %.9g) is %.9g, PyTorch's %.9g", row->name, p->in[0][i], p->in[1][i], (double)actual[i],
                   p->value[i]);
     }

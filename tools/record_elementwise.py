@@ -5,8 +5,8 @@
 
 One line for each proof of the list, `= NAME`, and one for each point below it: x, y and dy/dx, or a, b, z, dz/da, dz/db.
 What goes in is a float32 value. The points are the ends of what float32 has, numbers of every size between, and the
-numbers p0, p1, p2 of the row and their opposites, where it may have a kink. Derivatives at infinity that are NaN in
-PyTorch because of a formula (infinity times 0) are written as *: nothing is expected of them.
+numbers p0, p1, p2 of the row and their opposites, where it may have a kink. What is NaN in PyTorch at infinity because of
+a formula (infinity times 0), a derivative or the value of an op of one number, is written as *: nothing is expected of it.
 """
 import itertools
 import math
@@ -52,7 +52,8 @@ def record(name, expression, parameters):
     for point in points:
         value, derivatives = evaluate(expression, names, point)
         infinite = any(map(math.isinf, point))
-        print(*map(text, point), text(value), *["*" if infinite and math.isnan(d) else text(d) for d in derivatives])
+        derivatives = ["*" if infinite and math.isnan(d) else text(d) for d in derivatives]
+        print(*map(text, point), "*" if infinite and len(point) == 1 and math.isnan(value) else text(value), *derivatives)
 
 
 def main():

@@ -41,6 +41,10 @@ CG_API cg_tensor *cg_le(cg_tape *tape, cg_tensor *a, cg_tensor *b);
 CG_API cg_tensor *cg_gt(cg_tape *tape, cg_tensor *a, cg_tensor *b);
 CG_API cg_tensor *cg_ge(cg_tape *tape, cg_tensor *a, cg_tensor *b);
 
+/* a where the condition is not 0, elsewhere b; all three broadcast and have one dtype. A NaN or infinity that is not
+ * chosen does no harm, in the gradient neither. No gradient for the condition. */
+CG_API cg_tensor *cg_where(cg_tape *tape, cg_tensor *condition, cg_tensor *a, cg_tensor *b);
+
 /* -x, x * x, |x| (gradient 0 at 0), e^x, log(x), log(1 + x), sqrt(x), 1 / sqrt(x), sin(x), cos(x), erf(x). */
 CG_API cg_tensor *cg_neg(cg_tape *tape, cg_tensor *x);
 CG_API cg_tensor *cg_square(cg_tape *tape, cg_tensor *x);
@@ -89,6 +93,9 @@ CG_API cg_tensor *cg_leaky_relu(cg_tape *tape, cg_tensor *x, double negative_slo
 
 /* x > 0 ? x : weight x, with one weight ([1]) for all or one for each channel ([channels], axis 1 of x). */
 CG_API cg_tensor *cg_prelu(cg_tape *tape, cg_tensor *x, cg_tensor *weight);
+
+/* The first half of an axis of even size times the sigmoid of the second. */
+CG_API cg_tensor *cg_glu(cg_tape *tape, cg_tensor *x, int axis);
 
 /* x times the normal distribution's cumulative function; tanh_form: by the approximation with tanh. */
 CG_API cg_tensor *cg_gelu(cg_tape *tape, cg_tensor *x, bool tanh_form);

@@ -21,6 +21,7 @@ static const cg_module_class *const classes[] = {
     &cg_log_softmax_class,
     &cg_softmax_class,
     &cg_softmin_class,
+    &cg_glu_class,
     &cg_softmax2d_class,
     &cg_batch_norm1d_class,
     &cg_batch_norm2d_class,

@@ -98,7 +98,7 @@ extern const cg_module_class cg_linear_class, cg_lazy_linear_class;
 extern const cg_module_class cg_activation_classes[];
 extern const size_t cg_activation_count;
 extern const cg_module_class cg_gelu_class, cg_prelu_class, cg_general_relu_class, cg_log_softmax_class;
-extern const cg_module_class cg_softmax_class, cg_softmin_class, cg_softmax2d_class;
+extern const cg_module_class cg_softmax_class, cg_softmin_class, cg_glu_class, cg_softmax2d_class;
 extern const cg_module_class cg_flatten_class;
 extern const cg_module_class cg_batch_norm1d_class, cg_batch_norm2d_class;
 extern const cg_module_class cg_lazy_batch_norm1d_class, cg_lazy_batch_norm2d_class;

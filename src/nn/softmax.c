@@ -1,4 +1,4 @@
-/* Softmax, Softmin, LogSoftmax along an axis, and Softmax2d. */
+/* Softmax, Softmin, LogSoftmax and GLU along an axis, and Softmax2d. */
 #include <inttypes.h>
 
 #include "module.h"
@@ -32,6 +32,12 @@ static cg_status softmin_forward(cg_module *module, cg_tape *tape, cg_tensor *co
     return CG_OK;
 }
 
+static cg_status glu_forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
+    const int *dim = module->state;
+    outputs[0] = cg_glu(tape, inputs[0], *dim);
+    return CG_OK;
+}
+
 /* Over the channels of [n, c, h, w] or [c, h, w]. */
 static cg_status softmax2d_forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
     const cg_shape *shape = cg_tensor_shape(inputs[0]);
@@ -45,15 +51,16 @@ static cg_status softmax2d_forward(cg_module *module, cg_tape *tape, cg_tensor *
 }
 
 /* PyTorch guesses an axis when dim is left out, and warns that it will not for long: here it must be given. */
-#define ALONG_DIM(class_name, class_forward)                                                                           \
+#define ALONG_DIM(class_name, dim_signature, class_forward)                                                            \
     {                                                                                                                  \
-        .name = class_name, .signature = "dim: int", .inputs = "input", .n_inputs = 1, .n_outputs = 1,                 \
+        .name = class_name, .signature = dim_signature, .inputs = "input", .n_inputs = 1, .n_outputs = 1,              \
         .state_size = sizeof(int), .create = create_with_dim, .forward = class_forward,                                \
     }
 
-const cg_module_class cg_log_softmax_class = ALONG_DIM("LogSoftmax", log_softmax_forward);
-const cg_module_class cg_softmax_class = ALONG_DIM("Softmax", softmax_forward);
-const cg_module_class cg_softmin_class = ALONG_DIM("Softmin", softmin_forward);
+const cg_module_class cg_log_softmax_class = ALONG_DIM("LogSoftmax", "dim: int", log_softmax_forward);
+const cg_module_class cg_softmax_class = ALONG_DIM("Softmax", "dim: int", softmax_forward);
+const cg_module_class cg_softmin_class = ALONG_DIM("Softmin", "dim: int", softmin_forward);
+const cg_module_class cg_glu_class = ALONG_DIM("GLU", "dim: int = -1", glu_forward);
 
 const cg_module_class cg_softmax2d_class = {
     .name = "Softmax2d",

@@ -4,6 +4,8 @@
  */
 #include <math.h>
 
+#include <clgrad/ops_shape.h>
+
 #include "ops_common.h"
 
 #define FIRST_ELEMENTWISE CG_OP_ADD
@@ -67,6 +69,7 @@ static void binary_backward(cg_tape *tape, const cg_node *node) {
     }
 }
 
+/* What has nothing to give back to its inputs. */
 static bool is_comparison(uint32_t number) {
     return number >= CG_OP_EQ && number <= CG_OP_GE;
 }
@@ -236,4 +239,33 @@ cg_tensor *cg_prelu(cg_tape *tape, cg_tensor *x, cg_tensor *weight) {
         spread.dim[spread.rank++] = 1;
     }
     return cg_binary(tape, CG_OP_PRELU, x, cg_reshape(tape, weight, &spread));
+}
+
+/* The condition's place among the inputs of mask has no gradient, so a copy of it stands in that wants none. */
+cg_tensor *cg_where(cg_tape *tape, cg_tensor *condition, cg_tensor *a, cg_tensor *b) {
+    cg_tensor *inputs[] = {condition, a, b};
+    if (!cg_tape_accepts(tape, "where", inputs, 3)) {
+        return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
+    cg_tensor *choice = cg_tape_alias(tape, condition, cg_tensor_shape(condition));
+    cg_tensor *zero = cg_ops_filled(tape, cg_tensor_dtype(condition), &CG_SCALAR, 0.0);
+    return cg_add(tape, cg_binary(tape, CG_OP_MASK, a, choice),
+                  cg_binary(tape, CG_OP_MASK, b, cg_eq(tape, choice, zero)));
+}
+
+cg_tensor *cg_glu(cg_tape *tape, cg_tensor *x, int axis) {
+    if (!cg_tape_accepts(tape, "glu", &x, 1)) {
+        return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
+    int counted = cg_ops_axis(tape, "glu", x, axis);
+    if (counted < 0) {
+        return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
+    int64_t size = cg_tensor_shape(x)->dim[counted];
+    if (size % 2 != 0) {
+        return cg_tape_fail(tape, CG_ERR_SHAPE, "glu: axis %d of shape %s is odd: it is cut into halves", axis,
+                            cg_shape_print(cg_tensor_shape(x), CG_SHAPE_TEXT));
+    }
+    cg_tensor *gate = cg_sigmoid(tape, cg_slice(tape, x, counted, size / 2, size, 1));
+    return cg_mul(tape, cg_slice(tape, x, counted, 0, size / 2, 1), gate);
 }

@@ -49,6 +49,14 @@ class BrokenDriver(unittest.TestCase):
         text.write_text("not a library, but rather long, so that its head can be read whole" * 9)
         self.expect(f"{text}\n", ".*invalid ELF header")
 
+    def test_a_library_that_is_cut_short(self):
+        whole = (COMMAND.parent / "clgrad-backends" / "opencl.so").read_bytes()
+        cut = self.path / "cut.so"
+        for share in (0.3, 0.9):
+            cut.write_bytes(whole[: int(len(whole) * share)])
+            (self.path / "broken.icd").unlink(missing_ok=True)
+            self.expect(f"{cut}\n", "its library is cut short")
+
     def test_a_file_that_names_nothing(self):
         self.expect("", "it names no library")
 

@@ -14,7 +14,7 @@
 #include "alloc.h"
 #include "builtin.h"
 #include "library.h"
-#include "plugin_file.h"
+#include "shared_object.h"
 
 #define MAX_BACKENDS 32
 #define MAX_PROBLEMS 32
@@ -171,7 +171,10 @@ static cg_status accept(const cg_backend *table) {
 
 /* Fails with the reason alone. */
 static cg_status load_file(const char *file) {
-    CG_TRY(cg_plugin_file_check(file));
+    char refusal[256];
+    if (!cg_shared_object_is_whole(file, refusal, sizeof refusal)) {
+        return cg_fail(CG_ERR_DEVICE, "%s", refusal);
+    }
     void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
         const char *reason = dlerror();

@@ -114,6 +114,7 @@ static void report_platform(const cg_host *host, cl_platform_id platform, cl_int
 static cg_status find_devices(const cg_host *host, found *list, size_t *count) {
     cl_platform_id platforms[MAX_PLATFORMS];
     cl_uint n_platforms = 0;
+    ocl_start_loader();
     cl_int code = clGetPlatformIDs(MAX_PLATFORMS, platforms, &n_platforms);
     *count = 0;
     if (code == PLATFORM_NOT_FOUND) {

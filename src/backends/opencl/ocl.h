@@ -73,7 +73,8 @@ typedef struct ocl_device {
 cg_status ocl_list(const cg_host *host, cg_device_info *infos, size_t capacity, size_t *count);
 /* drivers.c: tells host->problem about installed drivers that the loader has left out. */
 void ocl_check_drivers(const cg_host *host);
-/* To be called before anything else of OpenCL: keeps libraries that are cut short from the loader, which dies of them. */
+/* To be called before anything else of OpenCL: keeps libraries that are cut short from the loader, which dies of them.
+ */
 void ocl_start_loader(void);
 cg_status ocl_device_at(const cg_host *host, size_t index, cl_device_id *id, cg_device_info *info);
 

@@ -13,7 +13,7 @@
 #include "saved_model.h"
 #include "tensor_list.h"
 
-/* Classes of the preset "mlp" where no data says otherwise. */
+/* Classes of a preset where no data says otherwise. */
 #define DEFAULT_CLASSES 10
 
 static void add_text(cJSON *object, const char *key, const char *text) {
@@ -132,7 +132,7 @@ static cg_status describe(const info_options *options, cJSON *object) {
     if (stat(options->subject, &facts) == 0) {
         return describe_file(options, object);
     }
-    if (strchr(options->subject, '(') || strcmp(options->subject, "mlp") == 0) {
+    if (strchr(options->subject, '(') || model_is_preset(options->subject)) {
         return describe_model(options, object);
     }
     return cg_fail(CG_ERR_FILE, "'%s' is neither a file nor a model", options->subject);

@@ -8,14 +8,33 @@
 #include "options.h"
 #include "report.h"
 
+/* The layers of a preset in front of the last, which has an output for each class; NULL: no preset. */
+static const char *preset_layers(const char *name) {
+    static const char *const presets[][2] = {
+        {"mlp", "Flatten(), LazyLinear(512), ReLU(), LazyLinear(512), ReLU()"},
+        {"lenet", "LazyConv2d(6, 5, padding=2), ReLU(), MaxPool2d(2), Conv2d(6, 16, 5), ReLU(), MaxPool2d(2), "
+                  "Flatten(), LazyLinear(120), ReLU(), LazyLinear(84), ReLU()"},
+    };
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
+        if (strcmp(presets[i][0], name) == 0) {
+            return presets[i][1];
+        }
+    }
+    return NULL;
+}
+
+bool model_is_preset(const char *text) {
+    return preset_layers(text) != NULL;
+}
+
 cg_status model_parse(cg_device *device, const char *text, int64_t classes, cg_module **model) {
-    if (strcmp(text, "mlp") != 0) {
+    const char *layers = preset_layers(text);
+    if (layers == NULL) {
         return cg_module_parse(device, text, model);
     }
-    char preset[128];
-    snprintf(preset, sizeof preset, "Flatten(), LazyLinear(512), ReLU(), LazyLinear(512), ReLU(), LazyLinear(%lld)",
-             (long long)(classes > 0 ? classes : 1));
-    return cg_module_parse(device, preset, model);
+    char whole[256];
+    snprintf(whole, sizeof whole, "%s, LazyLinear(%lld)", layers, (long long)(classes > 0 ? classes : 1));
+    return cg_module_parse(device, whole, model);
 }
 
 cg_status loss_parse(cg_device *device, const char *text, int64_t classes, cg_module **loss) {

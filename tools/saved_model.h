@@ -8,16 +8,18 @@
 #include <clgrad/train.h>
 
 #define MODEL_HELP                                                                                                     \
-    "layers as PyTorch prints them, 'Flatten(), Linear(64, 10)', or the preset mlp:\n"                                 \
-    "Flatten(), LazyLinear(512), ReLU(), LazyLinear(512), ReLU(), LazyLinear(classes)"
+    "layers as PyTorch prints them, 'Flatten(), Linear(64, 10)', or a preset: mlp,\n"                                  \
+    "Flatten(), LazyLinear(512), ReLU(), LazyLinear(512), ReLU(), LazyLinear(classes),\n"                              \
+    "or lenet, LeNet-5 with ReLU() and MaxPool2d(2)"
 
 #define DEVICE_HELP                                                                                                    \
     "a device string, see clgrad devices; check:STRING checks every op,\n"                                             \
     "trace:STRING times them; default: CLGRAD_DEVICE, else auto"
 #define NORMALIZE_HELP "data (mean and deviation of the training rows), none or MEAN,STD"
 
-/* Makes the module that `text` describes; the preset "mlp" is written out for the number of classes. */
+/* Makes the module that `text` describes; presets, "mlp" and "lenet", are written out for the number of classes. */
 cg_status model_parse(cg_device *device, const char *text, int64_t classes, cg_module **model) CG_MUST_USE;
+bool model_is_preset(const char *text);
 
 /* Makes a loss; "auto" is CrossEntropyLoss() for classes and MSELoss() for numbers. */
 cg_status loss_parse(cg_device *device, const char *text, int64_t classes, cg_module **loss) CG_MUST_USE;

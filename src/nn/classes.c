@@ -52,6 +52,20 @@ static const cg_module_class *const classes[] = {
     &cg_lazy_conv3d_class,
     &cg_conv_transpose1d_class,
     &cg_conv_transpose2d_class,
+    &cg_max_pool1d_class,
+    &cg_max_pool2d_class,
+    &cg_avg_pool1d_class,
+    &cg_avg_pool2d_class,
+    &cg_adaptive_avg_pool1d_class,
+    &cg_adaptive_avg_pool2d_class,
+    &cg_adaptive_max_pool2d_class,
+    &cg_zero_pad2d_class,
+    &cg_reflection_pad2d_class,
+    &cg_replication_pad2d_class,
+    &cg_upsample_class,
+    &cg_pixel_shuffle_class,
+    &cg_pixel_unshuffle_class,
+    &cg_channel_shuffle_class,
 };
 
 /* Tables of classes that are alike. */

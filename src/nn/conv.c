@@ -13,6 +13,7 @@ typedef struct conv {
     int64_t in_channels, out_channels;
     int64_t kernel[3];
     bool bias, transposed;
+    cg_pad_mode pad_mode; /* what padding is made of; CG_PAD_CONSTANT: zeros */
     cg_conv_options options;
 } conv;
 
@@ -72,11 +73,21 @@ static cg_status add_parameters(cg_module *module) {
     return state->bias ? cg_module_add_tensor(module, CG_ROLE_PARAMETER, "bias", &CG_SHAPE(out)) : CG_OK;
 }
 
+static cg_pad_mode pad_mode_of(const char *name) {
+    static const char *const names[] = {"zeros", "reflect", "replicate", "circular"}; /* as cg_pad_mode */
+    uint32_t mode = CG_PAD_CONSTANT;
+    while (strcmp(names[mode], name) != 0) {
+        mode++;
+    }
+    return (cg_pad_mode)mode;
+}
+
 /* What all of them take. */
 static void read_arguments(conv *state, const cg_arguments *arguments, uint32_t axes) {
     state->axes = axes;
     state->out_channels = cg_argument_int(arguments, "out_channels");
     state->bias = cg_argument_bool(arguments, "bias");
+    state->pad_mode = pad_mode_of(cg_argument_text(arguments, "padding_mode"));
     state->options.groups = cg_argument_int(arguments, "groups");
     cg_argument_ints(arguments, "kernel_size", state->kernel, axes);
     cg_argument_ints(arguments, "stride", state->options.stride, axes);
@@ -139,10 +150,24 @@ static cg_status create_transpose_2d(cg_module *module, const cg_arguments *argu
     return create_transpose(module, arguments, 2);
 }
 
+/* Padding that is no zeros is an op of its own, the convolution then has none. */
+static cg_tensor *padded(cg_tape *tape, cg_tensor *x, const conv *state, cg_conv_options *options) {
+    int64_t padding[6];
+    for (uint32_t i = 0; i < state->axes; i++) {
+        uint32_t from_last = 2 * (state->axes - 1 - i);
+        padding[from_last] = options->padding[i];
+        padding[from_last + 1] = options->padding[i] + options->extra[i];
+        options->padding[i] = options->extra[i] = 0;
+    }
+    return cg_pad(tape, x, padding, (int)state->axes, state->pad_mode, 0.0);
+}
+
 static cg_status forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
     const conv *state = module->state;
+    cg_conv_options options = state->options;
+    cg_tensor *x = state->pad_mode != CG_PAD_CONSTANT ? padded(tape, inputs[0], state, &options) : inputs[0];
     cg_tensor *weight = cg_module_own(module, "weight"), *bias = cg_module_own(module, "bias");
-    outputs[0] = (state->transposed ? cg_conv_transpose : cg_conv)(tape, inputs[0], weight, bias, &state->options);
+    outputs[0] = (state->transposed ? cg_conv_transpose : cg_conv)(tape, x, weight, bias, &options);
     return CG_OK;
 }
 
@@ -189,8 +214,9 @@ static cg_status reset(cg_module *module, uint64_t seed, uint64_t stream) {
 /* From out_channels on. */
 #define CONV_ARGUMENTS(axes)                                                                                           \
     "out_channels: positive, kernel_size: " SIZE_##axes ", stride: " SIZE_##axes " = 1, padding: " COUNT_##axes        \
-        " | 'same' | 'valid' = 0, dilation: " SIZE_##axes " = 1, groups: positive = 1, bias: bool = True, "            \
-                                                          "padding_mode: later = 'zeros'"
+        " | 'same' | 'valid' = 0, dilation: " SIZE_##axes                                                              \
+        " = 1, groups: positive = 1, bias: bool = True, "                                                              \
+        "padding_mode: 'zeros' | 'reflect' | 'replicate' | 'circular' = 'zeros'"
 
 #define CONV_CLASS(class_name, arguments, create_function)                                                             \
     {                                                                                                                  \

@@ -115,6 +115,11 @@ extern const cg_module_class cg_lazy_conv1d_class, cg_lazy_conv2d_class, cg_lazy
 extern const cg_module_class cg_conv_transpose1d_class, cg_conv_transpose2d_class;
 extern const cg_module_class cg_pointwise_loss_classes[];
 extern const size_t cg_pointwise_loss_count;
+extern const cg_module_class cg_max_pool1d_class, cg_max_pool2d_class, cg_avg_pool1d_class, cg_avg_pool2d_class;
+extern const cg_module_class cg_adaptive_avg_pool1d_class, cg_adaptive_avg_pool2d_class, cg_adaptive_max_pool2d_class;
+extern const cg_module_class cg_zero_pad2d_class, cg_reflection_pad2d_class, cg_replication_pad2d_class;
+extern const cg_module_class cg_upsample_class;
+extern const cg_module_class cg_pixel_shuffle_class, cg_pixel_unshuffle_class, cg_channel_shuffle_class;
 extern const cg_module_class cg_mse_loss_class, cg_cross_entropy_loss_class;
 
 #endif

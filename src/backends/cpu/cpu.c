@@ -34,6 +34,14 @@ static const cpu_run_fn fast[] = {
     [CG_OP_CONV] = cpu_conv,
     [CG_OP_CONV_BACKWARD_INPUT] = cpu_conv_backward_input,
     [CG_OP_CONV_BACKWARD_WEIGHT] = cpu_conv_backward_weight,
+    [CG_OP_MAX_POOL] = cpu_planes,
+    [CG_OP_MAX_POOL_BACKWARD] = cpu_planes,
+    [CG_OP_AVG_POOL] = cpu_planes,
+    [CG_OP_AVG_POOL_BACKWARD] = cpu_planes,
+    [CG_OP_PAD] = cpu_planes,
+    [CG_OP_PAD_BACKWARD] = cpu_planes,
+    [CG_OP_INTERPOLATE] = cpu_planes,
+    [CG_OP_INTERPOLATE_BACKWARD] = cpu_planes,
 };
 
 static cg_status list(const cg_host *host, cg_device_info *infos, size_t capacity, size_t *count) {

@@ -69,6 +69,7 @@ cg_status cpu_adam_step(cpu_device *device, const cg_op *op);
 cg_status cpu_conv(cpu_device *device, const cg_op *op);
 cg_status cpu_conv_backward_input(cpu_device *device, const cg_op *op);
 cg_status cpu_conv_backward_weight(cpu_device *device, const cg_op *op);
+cg_status cpu_planes(cpu_device *device, const cg_op *op); /* pooling, padding, interpolation */
 cg_status cpu_copy(cpu_device *device, const cg_op *op);
 cg_status cpu_fill(cpu_device *device, const cg_op *op);
 

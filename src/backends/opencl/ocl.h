@@ -227,6 +227,14 @@ cg_status ocl_adam_step(ocl_device *device, const cg_op *op);
 cg_status ocl_conv(ocl_device *device, const cg_op *op);
 cg_status ocl_conv_backward_input(ocl_device *device, const cg_op *op);
 cg_status ocl_conv_backward_weight(ocl_device *device, const cg_op *op);
+cg_status ocl_max_pool(ocl_device *device, const cg_op *op);
+cg_status ocl_max_pool_backward(ocl_device *device, const cg_op *op);
+cg_status ocl_avg_pool(ocl_device *device, const cg_op *op);
+cg_status ocl_avg_pool_backward(ocl_device *device, const cg_op *op);
+cg_status ocl_pad(ocl_device *device, const cg_op *op);
+cg_status ocl_pad_backward(ocl_device *device, const cg_op *op);
+cg_status ocl_interpolate(ocl_device *device, const cg_op *op);
+cg_status ocl_interpolate_backward(ocl_device *device, const cg_op *op);
 
 /* custom.c: kinds that a program registered with a kernel. */
 bool ocl_custom_supports(const cg_op *op, const char **reason);

@@ -37,6 +37,14 @@ static const run_fn structured[] = {
     [CG_OP_CONV] = ocl_conv,
     [CG_OP_CONV_BACKWARD_INPUT] = ocl_conv_backward_input,
     [CG_OP_CONV_BACKWARD_WEIGHT] = ocl_conv_backward_weight,
+    [CG_OP_MAX_POOL] = ocl_max_pool,
+    [CG_OP_MAX_POOL_BACKWARD] = ocl_max_pool_backward,
+    [CG_OP_AVG_POOL] = ocl_avg_pool,
+    [CG_OP_AVG_POOL_BACKWARD] = ocl_avg_pool_backward,
+    [CG_OP_PAD] = ocl_pad,
+    [CG_OP_PAD_BACKWARD] = ocl_pad_backward,
+    [CG_OP_INTERPOLATE] = ocl_interpolate,
+    [CG_OP_INTERPOLATE_BACKWARD] = ocl_interpolate_backward,
 };
 
 static run_fn function_of(const cg_op_kind *kind) {
@@ -98,14 +106,16 @@ static bool dtype_fits(const cg_op *op, const cg_operand *operand) {
     if (integer_operands(op->kind->number) & bit) {
         return operand->dtype == CG_I64 || (is_input && operand->dtype == CG_I32);
     }
-    return operand->dtype == CG_F32;
+    bool index = (number == CG_OP_MAX_POOL && operand == &op->outputs[1]) ||
+                 (number == CG_OP_MAX_POOL_BACKWARD && operand == &op->inputs[1]);
+    return operand->dtype == (index ? CG_I32 : CG_F32);
 }
 
 #define LARGEST_SPATIAL (1u << 30)
 
 /* Convolution, pooling, padding and interpolation. */
 static bool is_spatial(uint32_t number) {
-    return number >= CG_OP_CONV && number <= CG_OP_CONV_BACKWARD_WEIGHT;
+    return number >= CG_OP_CONV && number <= CG_OP_INTERPOLATE_BACKWARD;
 }
 
 /* An operand that is absent has no dtype. */

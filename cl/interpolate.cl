@@ -21,10 +21,10 @@ typedef struct {
 typedef struct {
     int first, second;
     float weight;
-} mix;
+} blend;
 
-static inline mix mix_of(int o, int in, float scale, int align_corners) {
-    mix m;
+static inline blend blend_of(int o, int in, float scale, int align_corners) {
+    blend m;
 #if CG_MODE == 0
     m.first = min((int)floor((float)o * scale), in - 1);
     m.second = m.first;
@@ -61,7 +61,8 @@ __kernel void interpolate(__global const float *x, ulong x_at, __global float *y
     ulong first = get_global_id(0) * r.each, end = min(first + r.each, n);
     for (ulong i = first; i < end; i++) {
         place at = place_of((int)i, r.out_h, r.out_w);
-        mix h = mix_of(at.h, r.in_h, r.scale_h, r.align_corners), w = mix_of(at.w, r.in_w, r.scale_w, r.align_corners);
+        blend h = blend_of(at.h, r.in_h, r.scale_h, r.align_corners),
+              w = blend_of(at.w, r.in_w, r.scale_w, r.align_corners);
         __global const float *plane = x + x_at + (ulong)(at.plane * r.in_h * r.in_w);
         __global const float *upper = plane + h.first * r.in_w, *lower = plane + h.second * r.in_w;
         float top = between(upper[w.first], upper[w.second], w.weight);
@@ -74,17 +75,17 @@ __kernel void interpolate(__global const float *x, ulong x_at, __global float *y
  * inverse, and exact by looking. */
 static inline int first_reaching(int least, int in, int out, float scale, int align_corners) {
     int o = scale > 0.0f ? (int)clamp((float)least / scale - 2.0f, 0.0f, (float)(out - 1)) : 0;
-    while (o > 0 && mix_of(o - 1, in, scale, align_corners).second >= least) {
+    while (o > 0 && blend_of(o - 1, in, scale, align_corners).second >= least) {
         o--;
     }
-    while (o < out && mix_of(o, in, scale, align_corners).second < least) {
+    while (o < out && blend_of(o, in, scale, align_corners).second < least) {
         o++;
     }
     return o;
 }
 
-/* How much of element i of x is in a mix. */
-static inline float share_of(mix m, int i) {
+/* How much of element i of x is in a blend. */
+static inline float share_of(blend m, int i) {
     return (m.first == i ? 1.0f - m.weight : 0.0f) + (m.second == i ? m.weight : 0.0f);
 }
 
@@ -98,13 +99,13 @@ __kernel void interpolate_backward(__global const float *dy, ulong dy_at, __glob
         int first_w = first_reaching(at.w, r.in_w, r.out_w, r.scale_w, r.align_corners);
         float sum = 0.0f;
         for (int oh = first_h; oh < r.out_h; oh++) {
-            mix h = mix_of(oh, r.in_h, r.scale_h, r.align_corners);
+            blend h = blend_of(oh, r.in_h, r.scale_h, r.align_corners);
             if (h.first > at.h) {
                 break;
             }
             float row = 0.0f;
             for (int ow = first_w; ow < r.out_w; ow++) {
-                mix w = mix_of(ow, r.in_w, r.scale_w, r.align_corners);
+                blend w = blend_of(ow, r.in_w, r.scale_w, r.align_corners);
                 if (w.first > at.w) {
                     break;
                 }

@@ -25,9 +25,9 @@ static inline window adaptive_window(int o, int in, int out) {
     return w;
 }
 
-static inline window strided_window(int o, int in, int kernel, int stride, int padding, int dilation, int include_pad) {
+static inline window strided_window(int o, int in, int size, int stride, int padding, int dilation, int include_pad) {
     window w;
-    int start = o * stride - padding, stop = start + dilation * (kernel - 1) + 1;
+    int start = o * stride - padding, stop = start + dilation * (size - 1) + 1;
     w.first = start < 0 ? start + (dilation - 1 - start) / dilation * dilation : start;
     w.end = min(stop, in);
     w.step = dilation;
@@ -52,13 +52,13 @@ typedef struct {
     int first, end;
 } cover;
 
-static inline cover cover_of(int i, int in, int out, int adaptive, int kernel, int stride, int padding, int dilation) {
+static inline cover cover_of(int i, int in, int out, int adaptive, int size, int stride, int padding, int dilation) {
     cover c;
     if (adaptive) {
         c.first = (int)((ulong)i * (ulong)out / (ulong)in);
         c.end = (int)(((ulong)(i + 1) * (ulong)out + (ulong)in - 1) / (ulong)in);
     } else {
-        int reach = dilation * (kernel - 1), place = i + padding;
+        int reach = dilation * (size - 1), place = i + padding;
         c.first = place <= reach ? 0 : (place - reach + stride - 1) / stride;
         c.end = min(place / stride + 1, out);
     }

@@ -106,9 +106,9 @@ static bool dtype_fits(const cg_op *op, const cg_operand *operand) {
     if (integer_operands(op->kind->number) & bit) {
         return operand->dtype == CG_I64 || (is_input && operand->dtype == CG_I32);
     }
-    bool index = (number == CG_OP_MAX_POOL && operand == &op->outputs[1]) ||
-                 (number == CG_OP_MAX_POOL_BACKWARD && operand == &op->inputs[1]);
-    return operand->dtype == (index ? CG_I32 : CG_F32);
+    bool place = (op->kind->number == CG_OP_MAX_POOL && operand == &op->outputs[1]) ||
+                 (op->kind->number == CG_OP_MAX_POOL_BACKWARD && operand == &op->inputs[1]);
+    return operand->dtype == (place ? CG_I32 : CG_F32);
 }
 
 #define LARGEST_SPATIAL (1u << 30)

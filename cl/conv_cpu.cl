@@ -8,37 +8,22 @@
 
 /* An item does one tap of one channel. `outer`: images of x lie that far apart. */
 __kernel void unfold(__global const float *x, ulong x_at, ulong outer, __global float *columns, int first, int count,
-                     convolution v) {
+                     convolution sizes) {
+    const convolution v = sizes; /* before any branch: rusticl reads arguments wrongly inside */
     ulong row = get_global_id(0);
     int channel = (int)row / v.taps, tap = (int)row - channel * v.taps;
     triple at = offset_of(tap, &v);
-    overlap all = overlap_of(at.w - v.padding_w, v.stride_w, v.in_w, v.out_w);
     x += x_at + get_global_id(1) * outer + (ulong)channel * v.in_plane;
     columns += (get_global_id(1) * v.channels * v.taps + row) * count;
-    for (int i = 0; i < count;) {
-        triple place = unravel(first + i, v.out_h, v.out_w), window = window_at(place, &v);
-        int d = window.d + at.d, h = window.h + at.h, w = window.w + at.w;
-        int column = place.w, run = min(v.out_w - column, count - i);
+    for (int line = first / v.out_w; line * v.out_w < first + count; line++) {
+        int position = line * v.out_w - first; /* of the line's first element among the columns */
+        triple window = window_of(line * v.out_w, &v);
+        int d = window.d + at.d, h = window.h + at.h, end = min(v.out_w, count - position);
         bool inside = d >= 0 && d < v.in_d && h >= 0 && h < v.in_h;
-        int start = inside ? clamp(all.first - column, 0, run) : run, end = clamp(all.end - column, start, run);
-        __global const float *from = x + (inside ? (d * v.in_h + h) * v.in_w : 0);
-        __global float *to = columns + i;
-        for (int j = 0; j < start; j++) {
-            to[j] = 0.0f;
+        for (int i = max(-position, 0); i < end; i++) {
+            int w = window.w + at.w + i * v.stride_w;
+            columns[position + i] = inside && w >= 0 && w < v.in_w ? x[(d * v.in_h + h) * v.in_w + w] : 0.0f;
         }
-        if (v.stride_w == 1) {
-            for (int j = start; j < end; j += CG_WIDTH) {
-                store_part(load_part(from + w + j, end - j, 0.0f), to + j, end - j);
-            }
-        } else {
-            for (int j = start; j < end; j++) {
-                to[j] = from[w + j * v.stride_w];
-            }
-        }
-        for (int j = end; j < run; j++) {
-            to[j] = 0.0f;
-        }
-        i += run;
     }
 }
 
@@ -49,7 +34,7 @@ static inline void add_taps(__global const float *columns, int position, int fir
     columns += position - first;
     if (stride == 1) {
         for (int w = from; w < end; w += CG_WIDTH) {
-            put_part(load_part(columns + w, end - w, 0.0f), to + start + w, end - w, 1);
+            put_part(load_part(columns + w, end - w, 0.0f), to + (start + w), end - w, 1);
         }
     } else {
         for (int w = from; w < end; w++) {
@@ -60,7 +45,8 @@ static inline void add_taps(__global const float *columns, int position, int fir
 
 /* The transpose: an item gathers one row of dx, in the order of the taps. clear: what was there does not count. */
 __kernel void fold(__global const float *columns, __global float *dx, ulong dx_at, ulong outer, int first, int count,
-                   int clear, convolution v) {
+                   int clear, convolution sizes) {
+    const convolution v = sizes;
     int row = (int)get_global_id(0);
     triple at = unravel(row, v.in_d, v.in_h); /* (channel, depth, height) */
     dx += dx_at + get_global_id(1) * outer + (ulong)row * v.in_w;

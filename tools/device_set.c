@@ -19,6 +19,19 @@ static bool is_open(const device_set *set, const char *string) {
     return false;
 }
 
+static bool add(device_set *set, cg_device *device, const char *string) {
+    cg_device **devices = realloc(set->devices, (set->count + 1) * sizeof(cg_device *));
+    set->devices = devices ? devices : set->devices;
+    char **strings = devices ? realloc(set->strings, (set->count + 1) * sizeof(char *)) : NULL;
+    set->strings = strings ? strings : set->strings;
+    char *copy = strings ? strdup(string) : NULL;
+    if (copy) {
+        set->devices[set->count] = device;
+        set->strings[set->count++] = copy;
+    }
+    return copy != NULL;
+}
+
 /* Wrong syntax ends the command; a device that is not there leaves the others. */
 static int open_one(device_set *set, const char *string) {
     cg_device *device;
@@ -32,13 +45,10 @@ static int open_one(device_set *set, const char *string) {
         cg_device_close(device);
         return EXIT_GOOD;
     }
-    cg_device **larger = realloc(set->devices, (set->count + 1) * sizeof(cg_device *));
-    if (!larger) {
+    if (!add(set, device, string ? string : cg_device_describe(device)->string)) {
         cg_device_close(device);
         return report_failure(cg_fail(CG_ERR_MEMORY, "out of memory"));
     }
-    set->devices = larger;
-    set->devices[set->count++] = device;
     return EXIT_GOOD;
 }
 
@@ -86,8 +96,10 @@ int device_set_open(const text_list *strings, device_set *set) {
 void device_set_close(device_set *set) {
     for (size_t i = 0; i < set->count; i++) {
         close_device(set->devices[i]);
+        free(set->strings[i]);
     }
     free(set->devices);
+    free(set->strings);
     *set = (device_set){0};
 }
 

@@ -12,6 +12,7 @@
 
 typedef struct device_set {
     cg_device **devices;
+    char **strings; /* what opened each */
     size_t count;
     bool incomplete; /* one that was named, or that a requirement names, is not there */
 } device_set;

@@ -22,6 +22,7 @@ static const command commands[] = {
     {"train", cmd_train, "train a model on images"},
     {"eval", cmd_eval, "loss and accuracy of a trained model"},
     {"predict", cmd_predict, "classes of single images"},
+    {"check", cmd_check, "the doctor: prove every op and layer on a device"},
     {"verify", cmd_verify, "replay what PyTorch computed, on any device"},
     {"bench", cmd_bench, "how fast, beside the bare driver"},
     {"info", cmd_info, "what is in a checkpoint or a model: shapes, parameters, cost"},

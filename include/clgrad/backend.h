@@ -153,6 +153,10 @@ typedef struct cg_backend {
      * host's clock around run and wait is taken instead. */
     cg_status (*timing_start)(void *device);
     cg_status (*timing_take)(void *device, cg_timing *timings, size_t capacity, size_t *count);
+
+    /* Optional: compiles the program number `index` with its defaults and leaves its name (static text); a name of
+     * NULL: there are no more. Only the doctor asks. NULL: nothing is compiled. */
+    cg_status (*build)(void *device, size_t index, const char **name);
 } cg_backend;
 
 /* The one symbol of a plug-in:

@@ -3,6 +3,7 @@
 #define CLGRAD_H
 
 #include <clgrad/backend.h>
+#include <clgrad/check.h>
 #include <clgrad/checkpoint.h>
 #include <clgrad/custom.h>
 #include <clgrad/data.h>

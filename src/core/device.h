@@ -34,6 +34,7 @@ struct cg_device {
     size_t support_count, support_size;
     cg_fallback_info *fallbacks;
     size_t n_fallbacks, fallbacks_capacity;
+    size_t last_fallback; /* the row counted last */
     uint64_t ops, fallback_ops;
 };
 

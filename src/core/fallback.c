@@ -95,6 +95,7 @@ cg_status cg_dispatch_fallback(cg_device *device, const cg_op *op, const char *r
     }
     CG_TRY(status);
     device->fallbacks[row].count++;
+    device->last_fallback = row;
     device->fallback_ops++;
     return CG_OK;
 }

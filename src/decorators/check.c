@@ -14,8 +14,8 @@
 typedef struct checker {
     cg_inner inner;
     uint64_t checked, passed_over;
-    double worst; /* share of what is allowed */
-    const char *worst_op;
+    cg_checked *kinds;
+    size_t n_kinds, capacity;
 } checker;
 
 /* The op in double over host memory, and what it gives. */
@@ -165,7 +165,7 @@ static cg_status complain(const checker *c, const cg_op *op, uint32_t output, si
 }
 
 static cg_status compare_floats(checker *c, const cg_op *op, uint32_t output, const float *actual,
-                                const double *expected, const double *terms) {
+                                const double *expected, const double *terms, double *worst) {
     cg_tolerance tolerance = cg_op_tolerance(op->kind);
     size_t count = op->outputs[output].extent;
     double scale = terms == NULL ? largest(expected, count) : 0;
@@ -176,8 +176,7 @@ static cg_status compare_floats(checker *c, const cg_op *op, uint32_t output, co
         if (share > 1) {
             return complain(c, op, output, i, actual[i], expected[i], allowed);
         }
-        c->worst_op = share > c->worst ? op->kind->name : c->worst_op;
-        c->worst = share > c->worst ? share : c->worst;
+        *worst = share > *worst ? share : *worst;
     }
     return CG_OK;
 }
@@ -202,7 +201,8 @@ static cg_status compare_bits(const checker *c, const cg_op *op, uint32_t output
     return CG_OK;
 }
 
-static cg_status compare_output(checker *c, const cg_op *op, uint32_t i, const twin *t, const twin *absolute) {
+static cg_status compare_output(checker *c, const cg_op *op, uint32_t i, const twin *t, const twin *absolute,
+                                double *worst) {
     const cg_operand *output = &op->outputs[i];
     if (output->buffer == NULL) {
         return CG_OK;
@@ -214,7 +214,7 @@ static cg_status compare_output(checker *c, const cg_op *op, uint32_t i, const t
     cg_status status = read_operand(c, output, actual);
     if (status == CG_OK && output->dtype == CG_F32) {
         const double *terms = absolute->count > 0 ? absolute->op.outputs[i].buffer : NULL;
-        status = compare_floats(c, op, i, actual, t->op.outputs[i].buffer, terms);
+        status = compare_floats(c, op, i, actual, t->op.outputs[i].buffer, terms, worst);
     } else if (status == CG_OK) {
         status = compare_bits(c, op, i, actual, t->op.outputs[i].buffer);
     }
@@ -222,14 +222,48 @@ static cg_status compare_output(checker *c, const cg_op *op, uint32_t i, const t
     return status;
 }
 
-static cg_status check(checker *c, const cg_op *op, twin *t, twin *absolute) {
+/* The row of a kind; NULL when memory is out: then it is not counted. */
+static cg_checked *kind_row(checker *c, const char *op) {
+    for (size_t i = 0; i < c->n_kinds; i++) {
+        if (strcmp(c->kinds[i].op, op) == 0) {
+            return &c->kinds[i];
+        }
+    }
+    if (!CG_GROW(c->kinds, c->n_kinds, c->capacity)) {
+        return NULL;
+    }
+    c->kinds[c->n_kinds] = (cg_checked){.op = op};
+    return &c->kinds[c->n_kinds++];
+}
+
+static void count(checker *c, const char *op, cg_status status, double worst) {
+    cg_checked *row = kind_row(c, op);
+    c->checked++;
+    if (row != NULL) {
+        row->times++;
+        row->wrong += status == CG_ERR_WRONG;
+        row->worst = worst > row->worst ? worst : row->worst;
+    }
+}
+
+/* The reference refuses what it is given, an index out of range: the device must, too. */
+static cg_status expect_refusal(checker *c, const cg_op *op) {
+    cg_status status = cg_inner_run(c, op);
+    status = status == CG_OK ? cg_inner_wait(c) : status;
+    return status == CG_OK ? cg_fail(CG_ERR_WRONG, "check: %s on %s takes an index that is out of range",
+                                     op->kind->name, c->inner.info->string)
+                           : status;
+}
+
+static cg_status check(checker *c, const cg_op *op, twin *t, twin *absolute, double *worst) {
     CG_TRY(make_twin(c, op, t));
     CG_TRY(cg_op_tolerance(op->kind).sums ? make_absolute(t, absolute) : CG_OK);
-    CG_TRY(op->kind->reference_f64(&t->op));
+    if (op->kind->reference_f64(&t->op) == CG_ERR_INDEX) {
+        return expect_refusal(c, op);
+    }
     CG_TRY(cg_inner_run(c, op));
-    c->checked++;
     for (uint32_t i = 0; i < op->n_outputs; i++) {
-        CG_TRY(compare_output(c, op, i, t, absolute));
+        CG_TRY(compare_output(c, op, i, t, absolute, worst));
     }
     return CG_OK;
 }
@@ -241,17 +275,37 @@ static cg_status run(void *device, const cg_op *op) {
         return cg_inner_run(c, op);
     }
     twin t = {0}, absolute = {0};
-    cg_status status = check(c, op, &t, &absolute);
+    double worst = 0;
+    cg_status status = check(c, op, &t, &absolute, &worst);
     twin_free(&t);
     twin_free(&absolute);
+    count(c, op->kind->name, status, worst);
     return status;
+}
+
+size_t cg_check_seen(const void *handle, cg_checked *kinds, size_t capacity) {
+    const checker *c = handle;
+    for (size_t i = 0; i < c->n_kinds && i < capacity; i++) {
+        kinds[i] = c->kinds[i];
+    }
+    return c->n_kinds;
+}
+
+static void close(void *handle) {
+    checker *c = handle;
+    cg_free(c->kinds);
+    cg_inner_close(c);
 }
 
 static void report(void *handle, cg_text *text) {
     const checker *c = handle;
-    cg_text_append(text, "check: %llu ops agree with the reference in double", (unsigned long long)c->checked);
-    if (c->worst_op != NULL) {
-        cg_text_append(text, "; the furthest used %.1f %% of what is allowed: %s", 100 * c->worst, c->worst_op);
+    cg_text_append(text, "check: %llu ops compared with the reference in double", (unsigned long long)c->checked);
+    const cg_checked *worst = NULL;
+    for (size_t i = 0; i < c->n_kinds; i++) {
+        worst = worst == NULL || c->kinds[i].worst > worst->worst ? &c->kinds[i] : worst;
+    }
+    if (worst != NULL) {
+        cg_text_append(text, "; the furthest used %.1f %% of what is allowed: %s", 100 * worst->worst, worst->op);
     }
     if (c->passed_over > 0) {
         cg_text_append(text, "; %llu were not checked: their kind has no function in double",
@@ -264,7 +318,7 @@ static const cg_backend table = {
     .abi = CG_BACKEND_ABI,
     .size = sizeof table,
     .name = "check",
-    .close = cg_inner_close,
+    .close = close,
     .buffer_create = cg_inner_buffer_create,
     .buffer_destroy = cg_inner_buffer_destroy,
     .write = cg_inner_write,

@@ -112,10 +112,12 @@ cg_status ocl_program_get(ocl_device *device, const char *file, const char *sour
                           ocl_program **program);
 cl_program ocl_program_handle(const ocl_program *program);
 void ocl_program_save(ocl_device *device, ocl_program *program);
+cg_status ocl_build(void *device, size_t index, const char **name); /* the table's entry */
 void ocl_programs_release(ocl_device *device);
 
 /* source.c: a kernel file with its #include lines resolved, or the text of a program's own kernel; host->alloc'ed. */
 cg_status ocl_source_copy(const cg_host *host, const char *name, const char *source, char **text, size_t *length);
+const char *ocl_source_name(size_t index); /* of the file number `index`; NULL: there are no more */
 cg_status ocl_source(const cg_host *host, const char *file, char **text, size_t *length);
 
 /* cache.c: compiled programs on disk, by the whole of what they were made from. load: NULL when there is none. */

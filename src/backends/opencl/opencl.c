@@ -318,6 +318,7 @@ static const cg_backend table = {
     .wait = ocl_wait,
     .timing_start = ocl_timing_start,
     .timing_take = ocl_timing_take,
+    .build = ocl_build,
 };
 
 CG_API const cg_backend *clgrad_backend(const cg_host *host);

@@ -129,6 +129,12 @@ cg_status ocl_program_get(ocl_device *device, const char *file, const char *sour
     return CG_OK;
 }
 
+cg_status ocl_build(void *device, size_t index, const char **name) {
+    ocl_program *program;
+    *name = ocl_source_name(index);
+    return *name != NULL ? ocl_program_get(device, *name, NULL, "", &program) : CG_OK;
+}
+
 cl_program ocl_program_handle(const ocl_program *program) {
     return program->handle;
 }

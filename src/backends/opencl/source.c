@@ -37,6 +37,17 @@ static const cg_embedded *find(const char *name, size_t length) {
     return NULL;
 }
 
+/* elementwise.def is text that kernels include, not a program. */
+const char *ocl_source_name(size_t index) {
+    for (const cg_embedded *file = ocl_files; file->name != NULL; file++) {
+        const char *end = strrchr(file->name, '.');
+        if (end != NULL && strcmp(end, ".cl") == 0 && index-- == 0) {
+            return file->name;
+        }
+    }
+    return NULL;
+}
+
 /* The file that a line includes; NULL for any other line. */
 static const cg_embedded *included(const char *line, const char *end) {
     static const char directive[] = "#include \"";

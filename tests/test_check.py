@@ -13,7 +13,7 @@ COMMAND = pathlib.Path(sys.argv.pop()).resolve()
 PLUGINS = COMMAND.parent / "tests" / "plugins"
 
 
-class Check(unittest.TestCase):
+class CommandTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -24,6 +24,12 @@ class Check(unittest.TestCase):
         return subprocess.run([COMMAND, *map(str, arguments)], cwd=self.path, env=self.environment, capture_output=True,
                               text=True, timeout=500)
 
+    def train(self, device, *arguments):
+        return self.run_command("train", "--data", "digits", "--model", "Flatten(), Linear(64, 10)", "--limit", 128, "--epochs", 2,
+                                "--device", device, *arguments)
+
+
+class Check(CommandTest):
     def check(self, *arguments):
         result = self.run_command("check", "--json", *arguments)
         return result.returncode, json.loads(result.stdout)
@@ -84,10 +90,8 @@ class Check(unittest.TestCase):
                 self.assertEqual(result.returncode, status, result.stderr)
                 self.assertRegex(result.stderr, pattern)
 
-    def train(self, device, *arguments):
-        return self.run_command("train", "--data", "digits", "--model", "Flatten(), Linear(64, 10)", "--limit", 128, "--epochs", 2,
-                                "--device", device, *arguments)
 
+class Decorators(CommandTest):
     def test_trace_writes_a_file_for_viewers_and_a_table(self):
         result = self.train("trace:cpu", "--quiet")
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -125,6 +129,19 @@ class Check(unittest.TestCase):
         forbidden = self.train("liar:one", "--quiet", "--fallback", "error")
         self.assertEqual(forbidden.returncode, 3)
         self.assertRegex(forbidden.stderr, "cannot run .*: tiny runs relu only; falling back to the CPU is not allowed")
+
+
+class Devices(CommandTest):
+    def test_tells_what_each_leaves_to_the_cpu_and_why(self):
+        listed = json.loads(self.run_command("devices", "--json").stdout)
+        devices = {d["device"]: d for d in listed}
+        self.assertEqual(devices["cpu"]["falls_back"], [])
+        reasons = {row["op"]: row["reason"] for row in devices["liar:one"]["falls_back"]}
+        self.assertEqual(reasons["matmul"], "tiny runs relu only")
+        self.assertNotIn("relu", reasons)
+        text = self.run_command("devices").stdout
+        self.assertIn("falls back nothing: it runs every op of every layer and loss", text)
+        self.assertIn("falls back matmul: tiny runs relu only", text)
 
 
 if __name__ == "__main__":

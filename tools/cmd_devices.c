@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <clgrad/device.h>
+#include <clgrad/check.h>
 
 #include "commands.h"
 #include "device_list.h"
@@ -50,6 +50,55 @@ static void print_device(const cg_device_info *info) {
     print_fact("pci", info->pci);
 }
 
+#define MAX_UNSUPPORTED 256
+
+/* What a device leaves to the CPU; the device is opened for it. */
+typedef struct support {
+    cg_fallback_info rows[MAX_UNSUPPORTED];
+    size_t count;
+    char problem[256]; /* why it cannot be said */
+} support;
+
+static void find_support(const char *string, support *found) {
+    cg_device *device;
+    *found = (support){.count = 0};
+    cg_status status = cg_device_open(string, &device);
+    if (status == CG_OK) {
+        status = cg_device_unsupported(device, found->rows, MAX_UNSUPPORTED, &found->count);
+        cg_device_close(device);
+    }
+    found->count = found->count < MAX_UNSUPPORTED ? found->count : MAX_UNSUPPORTED;
+    if (status != CG_OK) {
+        snprintf(found->problem, sizeof found->problem, "%.200s", cg_error_message());
+    }
+}
+
+static void print_support(const support *found) {
+    if (*found->problem) {
+        print_fact("problem", found->problem);
+    } else if (found->count == 0) {
+        print_fact("falls back", "nothing: it runs every op of every layer and loss");
+    }
+    for (size_t i = 0; i < found->count; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "%s: %s", found->rows[i].op, found->rows[i].reason);
+        print_fact("falls back", text);
+    }
+}
+
+static void add_support(cJSON *object, const support *found) {
+    cJSON *array = cJSON_AddArrayToObject(object, "falls_back");
+    for (size_t i = 0; i < found->count; i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "op", found->rows[i].op);
+        cJSON_AddStringToObject(row, "reason", found->rows[i].reason);
+        cJSON_AddItemToArray(array, row);
+    }
+    if (*found->problem) {
+        cJSON_AddStringToObject(object, "problem", found->problem);
+    }
+}
+
 static cJSON *device_json(const cg_device_info *info) {
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "device", info->string);
@@ -78,13 +127,20 @@ static cJSON *device_json(const cg_device_info *info) {
 static int show(const cg_device_info *infos, size_t count, bool json) {
     if (!json) {
         for (size_t i = 0; i < count; i++) {
+            support found;
+            find_support(infos[i].string, &found);
             print_device(&infos[i]);
+            print_support(&found);
         }
         return EXIT_GOOD;
     }
     cJSON *array = cJSON_CreateArray();
     for (size_t i = 0; i < count; i++) {
-        cJSON_AddItemToArray(array, device_json(&infos[i]));
+        support found;
+        find_support(infos[i].string, &found);
+        cJSON *object = device_json(&infos[i]);
+        add_support(object, &found);
+        cJSON_AddItemToArray(array, object);
     }
     return report_json(array);
 }

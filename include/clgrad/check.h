@@ -49,6 +49,11 @@ CG_API const char *cg_check_outcome_name(cg_check_outcome outcome);
 CG_API cg_status cg_check_device(const char *string, const char *case_folder, cg_check_heard heard,
                                  void *context) CG_MUST_USE;
 
+/* The ops of the library's layers and losses, forward and backward, that this device would leave to the CPU, and why:
+ * up to `capacity` rows, one an op and reason, `count` how many of the ops met have it. Nothing is run. */
+CG_API cg_status cg_device_unsupported(cg_device *device, cg_fallback_info *rows, size_t capacity,
+                                       size_t *count) CG_MUST_USE;
+
 /* Writes up to `capacity` known faults of this device's driver, and returns how many there are. */
 CG_API size_t cg_device_quirks(const cg_device_info *info, cg_quirk *quirks, size_t capacity);
 

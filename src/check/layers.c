@@ -7,32 +7,10 @@
 #include <string.h>
 
 #include "compare.h"
-#include "layer_rows.h"
 #include "probe.h"
+#include "rows.h"
 
 #define DIRECTIONS 1
-
-typedef struct row {
-    const char *group;
-    gradcheck_case test;
-} row;
-
-/* A function for each row, and the list of them. */
-#define CG_ROW(kind, row_name, text, class, ...)                                                                       \
-    static row row_of_##row_name(void) {                                                                               \
-        return (row){kind, {.name = #row_name, .module = text, .tolerance = GRADCHECK_##class, __VA_ARGS__}};          \
-    }
-#define CG_LAYER(...) CG_ROW("layers", __VA_ARGS__)
-#define CG_LOSS(...) CG_ROW("losses", __VA_ARGS__)
-#include "layers.def"
-#undef CG_LAYER
-#undef CG_LOSS
-
-#define CG_LAYER(row_name, ...) row_of_##row_name,
-#define CG_LOSS(row_name, ...) row_of_##row_name,
-static row (*const rows[])(void) = {
-#include "layers.def"
-};
 
 static cg_status evaluate(test_probe *probe, const gradcheck_case *test, cg_device *device) {
     CG_TRY(probe_open(probe, test, device));
@@ -91,7 +69,7 @@ static void leave_case(const cg_doctor *doctor, const gradcheck_case *test, cg_s
     cg_fail(failure, "%s", message);
 }
 
-static cg_status check_row(cg_doctor *doctor, const row *one) {
+static cg_status check_row(cg_doctor *doctor, const cg_layer_row *one) {
     gradcheck_case test = one->test;
     char path[512] = "";
     double worst = NAN;
@@ -105,8 +83,8 @@ static cg_status check_row(cg_doctor *doctor, const row *one) {
 }
 
 cg_status cg_doctor_layers(cg_doctor *doctor) {
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const row one = rows[i]();
+    for (size_t i = 0; i < cg_layer_row_count; i++) {
+        const cg_layer_row one = cg_layer_rows[i]();
         CG_TRY(check_row(doctor, &one));
     }
     return CG_OK;

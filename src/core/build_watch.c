@@ -1,13 +1,13 @@
 #include "build_watch.h"
 
-static _Thread_local cg_build_watcher current;
-static _Thread_local void *current_context;
+static _Thread_local cg_build_watch current;
 
-void cg_build_watch(cg_build_watcher watcher, void *context) {
-    current = watcher;
-    current_context = context;
+cg_build_watch cg_build_watch_set(cg_build_watch watch) {
+    cg_build_watch before = current;
+    current = watch;
+    return before;
 }
 
 cg_status cg_building(const char *what) {
-    return current != NULL ? current(current_context, what) : CG_OK;
+    return current.watcher != NULL ? current.watcher(current.context, what) : CG_OK;
 }

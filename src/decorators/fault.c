@@ -42,6 +42,7 @@ typedef struct fault {
     char op[64]; /* only ops of this name count; "": all */
     unsigned long long at, seen;
     bool fired;
+    cg_build_watch outer; /* while an op runs: another fault around this one */
 } fault;
 
 static cg_status parse_at(const char *value, unsigned long long *at) {
@@ -145,7 +146,9 @@ static cg_status wait(void *device) {
 }
 
 static cg_status on_build(void *context, const char *what) {
-    return pass(context, FAULT_BUILD, CG_ERR_DEVICE, what);
+    fault *f = context;
+    CG_TRY(pass(f, FAULT_BUILD, CG_ERR_DEVICE, what));
+    return f->outer.watcher != NULL ? f->outer.watcher(f->outer.context, what) : CG_OK;
 }
 
 /* Inverts the last bytes of the first output: the sign and exponent of its last element. */
@@ -163,9 +166,9 @@ static cg_status run(void *device, const cg_op *op) {
     fault *f = device;
     bool counts = f->op[0] == '\0' || strcmp(f->op, op->kind->name) == 0;
     CG_TRY(counts || f->kind == FAULT_LOST ? pass(f, FAULT_OP, CG_ERR_DEVICE, op->kind->name) : CG_OK);
-    cg_build_watch(on_build, f);
+    f->outer = cg_build_watch_set((cg_build_watch){on_build, f});
     cg_status status = cg_inner_run(f, op);
-    cg_build_watch(NULL, NULL);
+    cg_build_watch_set(f->outer);
     if (status == CG_OK && f->kind == FAULT_WRONG && counts && ++f->seen == f->at) {
         f->fired = true;
         return spoil(f, op);

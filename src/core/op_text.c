@@ -18,13 +18,25 @@ typedef struct field {
 static const field fields[] = {
     F64(cg_elementwise_attrs, p[0]) F64(cg_elementwise_attrs, p[1]) F64(cg_elementwise_attrs, p[2])
         F64(cg_fill_attrs, value) U32(cg_matmul_attrs, transpose_a) U32(cg_matmul_attrs, transpose_b)
-            I64(cg_matmul_attrs, batch) I64(cg_matmul_attrs, m) I64(cg_matmul_attrs, n) I64(cg_matmul_attrs, k)
-                I64(cg_matmul_attrs, lda) I64(cg_matmul_attrs, ldb) I64(cg_matmul_attrs, ldc)
-                    I64(cg_matmul_attrs, stride_a) I64(cg_matmul_attrs, stride_b) I64(cg_matmul_attrs, stride_c)
-                        F64(cg_scale_attrs, scale) U32(cg_sgd_attrs, nesterov) F64(cg_sgd_attrs, momentum)
-                            F64(cg_sgd_attrs, dampening) F64(cg_sgd_attrs, weight_decay) U32(cg_adam_attrs, decoupled)
-                                F64(cg_adam_attrs, beta1) F64(cg_adam_attrs, beta2) F64(cg_adam_attrs, eps)
-                                    F64(cg_adam_attrs, weight_decay)};
+            I64(cg_matmul_attrs, batch) I64(cg_matmul_attrs, m) I64(cg_matmul_attrs, n) I64(cg_matmul_attrs, k) I64(
+                cg_matmul_attrs, lda) I64(cg_matmul_attrs, ldb) I64(cg_matmul_attrs, ldc) I64(cg_matmul_attrs, stride_a)
+                I64(cg_matmul_attrs, stride_b) I64(cg_matmul_attrs, stride_c) F64(cg_scale_attrs, scale)
+                    U32(cg_strided_attrs, rank) I64(cg_strided_attrs, from) I64(cg_strided_attrs, to)
+                        I64(cg_strided_attrs, dim[0]) I64(cg_strided_attrs, dim[1]) I64(cg_strided_attrs, dim[2]) I64(
+                            cg_strided_attrs, dim[3]) I64(cg_strided_attrs, in[0]) I64(cg_strided_attrs, in[1])
+                            I64(cg_strided_attrs, in[2]) I64(cg_strided_attrs, in[3]) I64(cg_strided_attrs, out[0]) I64(
+                                cg_strided_attrs, out[1]) I64(cg_strided_attrs, out[2]) I64(cg_strided_attrs, out[3])
+                                I64(cg_index_attrs, ignored) U32(cg_cumsum_attrs, reverse) I64(cg_conv_attrs, groups)
+                                    I64(cg_conv_attrs, stride[0]) I64(cg_conv_attrs, stride[1])
+                                        I64(cg_conv_attrs, stride[2]) I64(cg_conv_attrs, padding[0])
+                                            I64(cg_conv_attrs, padding[1]) I64(cg_conv_attrs, padding[2])
+                                                I64(cg_conv_attrs, dilation[0]) I64(cg_conv_attrs, dilation[1])
+                                                    I64(cg_conv_attrs, dilation[2]) U32(cg_sgd_attrs, nesterov)
+                                                        F64(cg_sgd_attrs, momentum) F64(cg_sgd_attrs, dampening)
+                                                            F64(cg_sgd_attrs, weight_decay)
+                                                                U32(cg_adam_attrs, decoupled) F64(cg_adam_attrs, beta1)
+                                                                    F64(cg_adam_attrs, beta2) F64(cg_adam_attrs, eps)
+                                                                        F64(cg_adam_attrs, weight_decay)};
 
 /* The type of a kind's attributes; "" for a kind that a program registered. */
 static const char *attrs_type(uint32_t number) {
@@ -115,24 +127,55 @@ static double elements(const cg_operand *operand) {
     return operand->buffer != NULL ? (double)cg_shape_numel(&operand->shape) : 0;
 }
 
+double cg_conv_flops(const cg_shape *weight, const cg_shape *output) {
+    return 2.0 * (double)cg_shape_numel(output) * (double)cg_shape_numel(weight) / (double)weight->dim[0];
+}
+
 double cg_op_flops(const cg_op *op) {
-    if (op->kind->number == CG_OP_MATMUL) {
-        const cg_matmul_attrs *m = op->attrs;
+    const cg_matmul_attrs *m = op->attrs;
+    switch (op->kind->number) {
+    case CG_OP_MATMUL:
         return 2.0 * (double)m->batch * (double)m->m * (double)m->n * (double)m->k;
-    }
-    if (op->kind->number == CG_OP_SUM) {
+    case CG_OP_CONV:
+        return cg_conv_flops(&op->inputs[1].shape, &op->outputs[0].shape);
+    case CG_OP_CONV_BACKWARD_INPUT:
+        return cg_conv_flops(&op->inputs[1].shape, &op->inputs[0].shape);
+    case CG_OP_CONV_BACKWARD_WEIGHT:
+        return cg_conv_flops(&op->outputs[0].shape, &op->inputs[1].shape);
+    case CG_OP_SUM:
         return elements(&op->inputs[0]);
+    case CG_OP_COPY:
+    case CG_OP_FILL:
+    case CG_OP_STRIDED_COPY:
+    case CG_OP_INDEX_SELECT:
+    case CG_OP_GATHER:
+        return 0;
+    default:
+        return elements(&op->outputs[0]);
     }
-    return op->kind->number == CG_OP_COPY || op->kind->number == CG_OP_FILL ? 0 : elements(&op->outputs[0]);
 }
 
 static bool adds(const cg_op *op, uint32_t output) {
     return (op->accumulate >> output & 1u) != 0 || (op->kind->flags & CG_KIND_UPDATES) != 0;
 }
 
+/* A strided copy writes each element that it reaches once, and may not reach all. */
+static bool has_gaps(const cg_op *op) {
+    if (op->kind->number != CG_OP_STRIDED_COPY) {
+        return false;
+    }
+    const cg_strided_attrs *attrs = op->attrs;
+    int64_t reached = 1;
+    for (uint32_t i = 0; i < attrs->rank; i++) {
+        reached *= attrs->dim[i];
+    }
+    return reached < cg_shape_numel(&op->outputs[0].shape);
+}
+
 bool cg_op_reads_output(const cg_op *op, uint32_t output) {
     const cg_operand *operand = &op->outputs[output];
-    return adds(op, output) || (operand->buffer != NULL && operand->extent > (size_t)cg_shape_numel(&operand->shape));
+    return adds(op, output) || has_gaps(op) ||
+           (operand->buffer != NULL && operand->extent > (size_t)cg_shape_numel(&operand->shape));
 }
 
 uint64_t cg_op_bytes(const cg_op *op) {

@@ -8,6 +8,7 @@
 
 #include "alloc.h"
 #include "dispatch.h"
+#include "op_text.h"
 
 cg_tape *cg_tape_create(cg_device *device) {
     cg_tape *tape = cg_alloc_zero(1, sizeof *tape);
@@ -218,22 +219,17 @@ static bool writes_nothing(cg_tensor *const *outputs, uint32_t count) {
     return nothing;
 }
 
-/* A convolution and its gradients multiply each element of the output side with what one filter has. */
-static double conv_flops(const cg_tensor *weight, const cg_tensor *output) {
-    return 2.0 * (double)cg_tensor_numel(output) * (double)cg_tensor_numel(weight) / (double)weight->shape.dim[0];
-}
-
 static double flops_of(const cg_node *node) {
     const cg_matmul_attrs *m = node->attrs;
     switch (node->kind->number) {
     case CG_OP_MATMUL:
         return 2.0 * (double)m->batch * (double)m->m * (double)m->n * (double)m->k;
     case CG_OP_CONV:
-        return conv_flops(node->inputs[1], node->outputs[0]);
+        return cg_conv_flops(&node->inputs[1]->shape, &node->outputs[0]->shape);
     case CG_OP_CONV_BACKWARD_INPUT:
-        return conv_flops(node->inputs[1], node->inputs[0]);
+        return cg_conv_flops(&node->inputs[1]->shape, &node->inputs[0]->shape);
     case CG_OP_CONV_BACKWARD_WEIGHT:
-        return conv_flops(node->outputs[0], node->inputs[1]);
+        return cg_conv_flops(&node->outputs[0]->shape, &node->inputs[1]->shape);
     default:
         return 0.0;
     }

@@ -3,12 +3,38 @@
 /* Below this no result is told from another: 2^-126, the smallest normal float, which a device may take for 0. */
 #define SMALLEST_NORMAL 1.1754943508222875e-38
 
+/* A new kind that sums products or elements belongs here. */
 static bool is_sum(uint32_t number) {
-    return number == CG_OP_MATMUL || number == CG_OP_SUM;
+    switch (number) {
+    case CG_OP_MATMUL:
+    case CG_OP_SUM:
+    case CG_OP_CONV:
+    case CG_OP_CONV_BACKWARD_INPUT:
+    case CG_OP_CONV_BACKWARD_WEIGHT:
+    case CG_OP_INDEX_ADD:
+    case CG_OP_SCATTER_ADD:
+    case CG_OP_CUMSUM:
+        return true;
+    default:
+        return false;
+    }
 }
 
+/* And one that only moves elements, here. */
 static bool is_exact(uint32_t number) {
-    return number == CG_OP_COPY || number == CG_OP_FILL || number == CG_OP_ARGMAX;
+    switch (number) {
+    case CG_OP_COPY:
+    case CG_OP_FILL:
+    case CG_OP_ARGMAX:
+    case CG_OP_STRIDED_COPY:
+    case CG_OP_CAST:
+    case CG_OP_INDEX_SELECT:
+    case CG_OP_GATHER:
+    case CG_OP_ONE_HOT:
+        return true;
+    default:
+        return false;
+    }
 }
 
 cg_tolerance cg_op_tolerance(const cg_op_kind *kind) {

@@ -44,7 +44,7 @@ class Check(CommandTest):
         skipped = {r["name"] for r in results if r["outcome"] == "skipped"}
         comparisons = {f"{op}_backward_{side}" for op in ("eq", "ne", "lt", "le", "gt", "ge") for side in "ab"}
         self.assertLessEqual(comparisons, skipped, "nothing flows back through comparisons")
-        self.assertLess(len(skipped), 40, skipped)
+        self.assertFalse(skipped & {"argmax", "strided_copy", "cast", "index_select", "index_add", "gather", "scatter_add", "one_hot"})
 
     def test_finds_a_liar_and_leaves_a_case_that_shows_it(self):
         status, devices = self.check("--device", "liar:one", "--out", "cases")

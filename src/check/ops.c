@@ -93,6 +93,73 @@ static const struct {
 #undef CG_BINARY
 };
 
+/* Ops that move elements or look them up, which few layers use: x [5, 13], index [4]. */
+static cg_tensor *permute(cg_tape *tape, cg_tensor *x, cg_tensor *index) {
+    (void)index;
+    return cg_permute(tape, x, (const int[]){1, 0});
+}
+
+static cg_tensor *cumsum(cg_tape *tape, cg_tensor *x, cg_tensor *index) {
+    (void)index;
+    return cg_cumsum(tape, x, 1);
+}
+
+static cg_tensor *argmax(cg_tape *tape, cg_tensor *x, cg_tensor *index) {
+    (void)index;
+    return cg_argmax(tape, x, 1);
+}
+
+static cg_tensor *cast(cg_tape *tape, cg_tensor *x, cg_tensor *index) {
+    (void)index;
+    return cg_cast(tape, x, CG_I64);
+}
+
+static cg_tensor *index_select(cg_tape *tape, cg_tensor *x, cg_tensor *index) {
+    return cg_index_select(tape, x, 1, index);
+}
+
+static cg_tensor *gather(cg_tape *tape, cg_tensor *x, cg_tensor *index) {
+    return cg_gather(tape, x, 0, cg_reshape(tape, index, &CG_SHAPE(1, 4)));
+}
+
+static cg_tensor *one_hot(cg_tape *tape, cg_tensor *x, cg_tensor *index) {
+    (void)x;
+    return cg_one_hot(tape, index, 5);
+}
+
+static const struct {
+    const char *name;
+    cg_tensor *(*apply)(cg_tape *tape, cg_tensor *x, cg_tensor *index);
+} lookups[] = {
+    {"strided_copy", permute},      {"cumsum", cumsum}, {"argmax", argmax},   {"cast", cast},
+    {"index_select", index_select}, {"gather", gather}, {"one_hot", one_hot},
+};
+
+static cg_status check_lookup(cg_doctor *doctor, size_t i) {
+    static const int64_t places[4] = {4, 0, 2, 0};
+    cg_tensor *x = NULL, *index = NULL;
+    cg_tape *tape = cg_tape_create(doctor->device);
+    cg_status status = tape != NULL ? make_values(doctor->device, 1, &x) : CG_ERR_MEMORY;
+    status = status != CG_OK ? status : cg_tensor_create(doctor->device, CG_I64, &CG_SHAPE(4), &index);
+    status = status != CG_OK ? status : cg_tensor_write(index, places, sizeof places);
+    status = status != CG_OK ? status : run_op(tape, lookups[i].apply(tape, x, index));
+    cg_tape_destroy(tape);
+    cg_tensor_destroy(x);
+    cg_tensor_destroy(index);
+    return status;
+}
+
+static cg_status check_lookups(cg_doctor *doctor) {
+    for (size_t i = 0; i < sizeof lookups / sizeof lookups[0]; i++) {
+        cg_doctor_begin(doctor);
+        cg_status status = check_lookup(doctor, i);
+        if (status != CG_OK) {
+            CG_TRY(cg_doctor_end(doctor, "ops", lookups[i].name, status, NAN, ""));
+        }
+    }
+    return CG_OK;
+}
+
 /* What passes is told with all other ops, by cg_doctor_ops. */
 cg_status cg_doctor_elementwise(cg_doctor *doctor) {
     for (size_t i = 0; i < sizeof elementwise / sizeof elementwise[0]; i++) {
@@ -102,7 +169,7 @@ cg_status cg_doctor_elementwise(cg_doctor *doctor) {
             CG_TRY(cg_doctor_end(doctor, "ops", elementwise[i].name, status, NAN, ""));
         }
     }
-    return CG_OK;
+    return check_lookups(doctor);
 }
 
 #define MODEL "Linear(8, 6), ReLU(), Linear(6, 3)"

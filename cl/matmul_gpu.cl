@@ -1,8 +1,10 @@
 /*
- * Matrix products on a GPU: a work-group of 128 items computes a tile of 64 x 64 through local memory, an item 4 rows
- * of 8 columns of it. Outside the matrices zeros are read and nothing is written.
+ * Matrix products on a GPU: a work-group of 256 items computes a tile of 128 x 64 through local memory, an item 4 rows
+ * of 8 columns of it. Where the tile lies inside both matrices a loop without bounds does all whole blocks of k, with
+ * loads of four neighbours; what is left, and tiles across an edge, take a loop that checks, and reads zeros outside.
  *
  * CG_TRANSPOSE_A, CG_TRANSPOSE_B  1: stored [k, m], [n, k]
+ * CG_SUBGROUP  the sub-group that Intel's compiler is asked for; 0: its own choice
  *
  * get_group_id(1) counts the tiles' rows, get_group_id(2) the matrices of the batch times the parts that k is cut into;
  * with several parts each writes a matrix of its own, which a sum joins.
@@ -16,10 +18,24 @@
 #define CG_TRANSPOSE_B 0
 #endif
 
-#define TILE 64
+#ifndef CG_SUBGROUP
+#define CG_SUBGROUP 0
+#endif
+
+/* Left alone, compilers for GPUs whose smallest sub-group has 16 items choose 32, and run out of registers. */
+#if CG_SUBGROUP
+#define SUBGROUP __attribute__((intel_reqd_sub_group_size(CG_SUBGROUP)))
+#else
+#define SUBGROUP
+#endif
+
+#define TILE_M 128
+#define TILE_N 64
 #define DEPTH 16
-#define ITEMS 128
-#define STRIDE (TILE + 4) /* a multiple of 4 keeps float4 loads, and spreads the rows over the banks */
+#define ITEMS 256
+#define PAD 4 /* keeps float4 loads, and spreads the rows over the banks */
+#define STRIDE_A (TILE_M + PAD)
+#define STRIDE_B (TILE_N + PAD)
 
 typedef struct {
     ulong m, n, k;
@@ -30,15 +46,59 @@ typedef struct {
     ulong add, has_bias;
 } product;
 
-/* A tile of DEPTH x TILE from a matrix with its fast axis along k (transposed) or across it, so that neighbouring items
- * read neighbouring elements. */
-static inline void load_tile(__global const float *x, ulong ld, ulong across, ulong n_across, ulong k, ulong end_k,
-                             int along_k, __local float *tile) {
-    for (uint e = get_local_id(0); e < TILE * DEPTH; e += ITEMS) {
-        uint depth = along_k ? e % DEPTH : e / TILE, at = along_k ? e / DEPTH : e % TILE;
-        bool inside = across + at < n_across && k + depth < end_k;
-        ulong index = along_k ? (across + at) * ld + k + depth : (k + depth) * ld + across + at;
-        tile[depth * STRIDE + at] = inside ? x[index] : 0.0f;
+/* Where an item's first four elements of a tile are: (depth, place across), by the axis that is stored without gaps. */
+static inline uint2 first_four(int along_k, uint tile) {
+    uint lane = get_local_id(0);
+    return along_k ? (uint2)(lane % (DEPTH / 4) * 4, lane / (DEPTH / 4)) : (uint2)(lane / (tile / 4), lane % (tile / 4) * 4);
+}
+
+/* A tile of DEPTH x `tile` whose element `first` is at x, from a matrix stored along k (four neighbours go to four rows
+ * of the tile) or across it. */
+static inline void load_whole(__global const float *x, ulong ld, int along_k, uint2 first, uint tile, uint stride,
+                              __local float *to) {
+    uint step = along_k ? ITEMS / (DEPTH / 4) : ITEMS / (tile / 4), steps = (along_k ? tile : DEPTH) / step;
+    to += first.x * stride + first.y;
+#pragma unroll
+    for (uint i = 0; i < steps; i++) {
+        float4 four = vload4(0, x + i * (step * ld));
+        if (along_k) {
+            to[i * step] = four.x;
+            to[i * step + stride] = four.y;
+            to[i * step + 2 * stride] = four.z;
+            to[i * step + 3 * stride] = four.w;
+        } else {
+            *(__local float4 *)(to + i * step * stride) = four;
+        }
+    }
+}
+
+/* Either of them with bounds: `rows` across and `depths` along k are inside. (Oclgrind does not know what a division and
+ * a remainder of the same numbers become, hence the mask.) */
+static inline void load_checked(__global const float *x, ulong ld, int along_k, ulong rows, ulong depths, uint tile,
+                                uint stride, __local float *to) {
+    uint width = along_k ? DEPTH : tile, lines = along_k ? tile : DEPTH;
+    uint near = get_local_id(0) & (width - 1);
+#pragma unroll 1
+    for (uint far = get_local_id(0) / width; far < lines; far += ITEMS / width) {
+        uint depth = along_k ? near : far, at = along_k ? far : near;
+        bool inside = at < rows && depth < depths;
+        to[depth * stride + at] = inside ? x[far * ld + near] : 0.0f;
+    }
+}
+
+typedef struct {
+    float4 left[4], right[4];
+} block;
+
+/* One step of k: four rows times eight columns. */
+static inline void multiply_add(__local const float *a, __local const float *b, block *sums) {
+    float4 four = *(__local const float4 *)a;
+    float4 left = *(__local const float4 *)b, right = *(__local const float4 *)(b + TILE_N / 2);
+    float factor[4] = {four.x, four.y, four.z, four.w};
+#pragma unroll
+    for (uint i = 0; i < 4; i++) {
+        sums->left[i] = MULTIPLY_ADD((float4)(factor[i]), left, sums->left[i]);
+        sums->right[i] = MULTIPLY_ADD((float4)(factor[i]), right, sums->right[i]);
     }
 }
 
@@ -46,6 +106,7 @@ static inline void store_four(float4 sums, __global float *c, __global const flo
                               const product *p) {
     float value[4];
     vstore4(sums, 0, value);
+#pragma unroll
     for (uint i = 0; i < 4; i++) {
         if (column + i < p->n) {
             float sum = p->add ? c[i] + value[i] : value[i];
@@ -54,44 +115,97 @@ static inline void store_four(float4 sums, __global float *c, __global const flo
     }
 }
 
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
-matmul_gpu(__global const float *a, __global const float *b, __global float *c, __global const float *bias, product p) {
-    __local float tile_a[DEPTH * STRIDE] __attribute__((aligned(16)));
-    __local float tile_b[DEPTH * STRIDE] __attribute__((aligned(16)));
-    ulong row = get_group_id(1) * TILE, column = get_group_id(0) * TILE;
-    ulong2 place = divide(get_group_id(2), p.parts); /* (matrix of the batch, part of k) */
-    ulong end_k = min((place.y + 1) * p.part_k, p.k);
-    uint my_row = get_local_id(0) / 8 * 4, my_column = get_local_id(0) % 8 * 4;
-    a += p.a_at + place.x * p.stride_a;
-    b += p.b_at + place.x * p.stride_b;
-    float4 left[4] = {0.0f, 0.0f, 0.0f, 0.0f}, right[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    for (ulong k = place.y * p.part_k; k < end_k; k += DEPTH) {
-        load_tile(a, p.lda, row, p.m, k, end_k, !CG_TRANSPOSE_A, tile_a);
-        load_tile(b, p.ldb, column, p.n, k, end_k, CG_TRANSPOSE_B, tile_b);
+/* A work-group's part of the product, and an item's place in it. */
+typedef struct {
+    ulong row, column;      /* of the tile */
+    ulong k, end_k;         /* the part of k */
+    ulong step_a, across_a; /* elements from one k to the next, and across it */
+    ulong step_b, across_b;
+    uint my_row, my_column;
+} job;
+
+static inline job job_of(const product *p, ulong part) {
+    job j;
+    j.row = get_group_id(1) * TILE_M;
+    j.column = get_group_id(0) * TILE_N;
+    j.k = part * p->part_k;
+    j.end_k = min(j.k + p->part_k, p->k);
+    j.step_a = CG_TRANSPOSE_A ? p->lda : 1;
+    j.across_a = CG_TRANSPOSE_A ? 1 : p->lda;
+    j.step_b = CG_TRANSPOSE_B ? 1 : p->ldb;
+    j.across_b = CG_TRANSPOSE_B ? p->ldb : 1;
+    j.my_row = get_local_id(0) / 8 * 4;
+    j.my_column = get_local_id(0) % 8 * 4;
+    return j;
+}
+
+/* All whole blocks of k of a tile that lies inside both matrices. Pointers advance, so that compilers see the same
+ * offsets in each step. */
+static inline void multiply_whole(__global const float *a, __global const float *b, const product *p, job *j,
+                                  __local float *tile_a, __local float *tile_b, block *sums) {
+    uint2 first_a = first_four(!CG_TRANSPOSE_A, TILE_M), first_b = first_four(CG_TRANSPOSE_B, TILE_N);
+    a += (j->k + first_a.x) * j->step_a + first_a.y * j->across_a;
+    b += (j->k + first_b.x) * j->step_b + first_b.y * j->across_b;
+    for (; j->k + DEPTH <= j->end_k; j->k += DEPTH) {
+        load_whole(a, p->lda, !CG_TRANSPOSE_A, first_a, TILE_M, STRIDE_A, tile_a);
+        load_whole(b, p->ldb, CG_TRANSPOSE_B, first_b, TILE_N, STRIDE_B, tile_b);
+        a += DEPTH * j->step_a;
+        b += DEPTH * j->step_b;
         barrier(CLK_LOCAL_MEM_FENCE);
+        __local const float *from_a = tile_a + j->my_row, *from_b = tile_b + j->my_column;
 #pragma unroll
         for (uint d = 0; d < DEPTH; d++) {
-            float4 four = *(__local const float4 *)(tile_a + d * STRIDE + my_row);
-            float4 b_left = *(__local const float4 *)(tile_b + d * STRIDE + my_column);
-            float4 b_right = *(__local const float4 *)(tile_b + d * STRIDE + my_column + TILE / 2);
-            float factor[4] = {four.x, four.y, four.z, four.w};
-#pragma unroll
-            for (uint i = 0; i < 4; i++) {
-                left[i] = MULTIPLY_ADD((float4)(factor[i]), b_left, left[i]);
-                right[i] = MULTIPLY_ADD((float4)(factor[i]), b_right, right[i]);
-            }
+            multiply_add(from_a, from_b, sums);
+            from_a += STRIDE_A;
+            from_b += STRIDE_B;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
-    column += my_column;
+}
+
+/* What is left of k, with bounds. Items that have nothing to write do not multiply. */
+static inline void multiply_rest(__global const float *a, __global const float *b, const product *p, job *j,
+                                 __local float *tile_a, __local float *tile_b, block *sums) {
+    bool busy = j->row + j->my_row < p->m && j->column + j->my_column < p->n;
+    for (; j->k < j->end_k; j->k += DEPTH) {
+        ulong depths = min((ulong)DEPTH, j->end_k - j->k);
+        load_checked(a + j->k * j->step_a, p->lda, !CG_TRANSPOSE_A, p->m - j->row, depths, TILE_M, STRIDE_A, tile_a);
+        load_checked(b + j->k * j->step_b, p->ldb, CG_TRANSPOSE_B, p->n - j->column, depths, TILE_N, STRIDE_B, tile_b);
+        barrier(CLK_LOCAL_MEM_FENCE);
+#pragma unroll 1
+        for (uint d = 0; busy && d < depths; d++) {
+            multiply_add(tile_a + d * STRIDE_A + j->my_row, tile_b + d * STRIDE_B + j->my_column, sums);
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+}
+
+__kernel SUBGROUP __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+matmul_gpu(__global const float *a, __global const float *b, __global float *c, __global const float *bias, product p) {
+    __local float tile_a[DEPTH * STRIDE_A] __attribute__((aligned(16)));
+    __local float tile_b[DEPTH * STRIDE_B] __attribute__((aligned(16)));
+    ulong2 place = divide(get_group_id(2), p.parts); /* (matrix of the batch, part of k) */
+    job j = job_of(&p, place.y);
+    a += p.a_at + place.x * p.stride_a + j.row * j.across_a;
+    b += p.b_at + place.x * p.stride_b + j.column * j.across_b;
+    block sums;
+#pragma unroll
+    for (uint i = 0; i < 4; i++) {
+        sums.left[i] = sums.right[i] = 0.0f;
+    }
+    if (j.row + TILE_M <= p.m && j.column + TILE_N <= p.n) {
+        multiply_whole(a, b, &p, &j, tile_a, tile_b, &sums);
+    }
+    multiply_rest(a, b, &p, &j, tile_a, tile_b, &sums);
+    ulong column = j.column + j.my_column;
     c += p.c_at + get_group_id(2) * p.stride_c + column;
     bias += p.bias_at + column;
 #pragma unroll
     for (uint i = 0; i < 4; i++) {
-        ulong at = row + my_row + i;
+        ulong at = j.row + j.my_row + i;
         if (at < p.m) {
-            store_four(left[i], c + at * p.ldc, bias, column, &p);
-            store_four(right[i], c + at * p.ldc + TILE / 2, bias + TILE / 2, column + TILE / 2, &p);
+            store_four(sums.left[i], c + at * p.ldc, bias, column, &p);
+            store_four(sums.right[i], c + at * p.ldc + TILE_N / 2, bias + TILE_N / 2, column + TILE_N / 2, &p);
         }
     }
 }

@@ -147,32 +147,36 @@ static gradcheck_case matmul_case(const cg_matmul_options *options, cg_shape a, 
 
 Test(gradients, matmul_of_odd_sizes) {
     const gradcheck_case cases[] = {
-        matmul_case(NULL, CG_SHAPE(1, 1), CG_SHAPE(1, 1)),      matmul_case(NULL, CG_SHAPE(7, 5), CG_SHAPE(5, 3)),
-        matmul_case(NULL, CG_SHAPE(1, 17), CG_SHAPE(17, 9)),    matmul_case(NULL, CG_SHAPE(9, 17), CG_SHAPE(17, 1)),
-        matmul_case(NULL, CG_SHAPE(9, 1), CG_SHAPE(1, 13)),     matmul_case(NULL, CG_SHAPE(33, 17), CG_SHAPE(17, 9)),
-        matmul_case(NULL, CG_SHAPE(63, 65), CG_SHAPE(65, 33)),  matmul_case(NULL, CG_SHAPE(255, 17), CG_SHAPE(17, 257)),
-        matmul_case(NULL, CG_SHAPE(31, 257), CG_SHAPE(257, 2)), matmul_case(NULL, CG_SHAPE(64, 64), CG_SHAPE(64, 64)),
+        matmul_case(NULL, CG_SHAPE(1, 1), CG_SHAPE(1, 1)),
+        matmul_case(NULL, CG_SHAPE(7, 5), CG_SHAPE(5, 3)),
+        matmul_case(NULL, CG_SHAPE(1, 17), CG_SHAPE(17, 9)),
+        matmul_case(NULL, CG_SHAPE(9, 17), CG_SHAPE(17, 1)),
+        matmul_case(NULL, CG_SHAPE(9, 1), CG_SHAPE(1, 13)),
+        matmul_case(NULL, CG_SHAPE(33, 17), CG_SHAPE(17, 9)),
+        matmul_case(NULL, CG_SHAPE(63, 65), CG_SHAPE(65, 33)),
+        matmul_case(NULL, CG_SHAPE(255, 17), CG_SHAPE(17, 257)),
+        matmul_case(NULL, CG_SHAPE(31, 257), CG_SHAPE(257, 2)),
+        matmul_case(NULL, CG_SHAPE(64, 64), CG_SHAPE(64, 64)),
+        matmul_case(NULL, CG_SHAPE(256, 64), CG_SHAPE(64, 128)),
+        matmul_case(NULL, CG_SHAPE(130, 70), CG_SHAPE(70, 67)),
     };
     CHECK(cases);
 }
 
-/* All three forms of a transpose, of one size: a' [m, k], b' [k, n]. */
-static void check_transposes(int64_t m, int64_t k, int64_t n) {
+/* All three forms of a transpose: a' [m, k], b' [k, n]. */
+Test(gradients, matmul_of_transposes) {
+    const int64_t sizes[][3] = {{7, 5, 3}, {1, 5, 3}, {63, 65, 33}, {17, 257, 31}, {129, 33, 65}};
     const cg_matmul_options options[] = {
         {.transpose_a = true}, {.transpose_b = true}, {.transpose_a = true, .transpose_b = true}};
-    const gradcheck_case cases[] = {
-        matmul_case(&options[0], CG_SHAPE(k, m), CG_SHAPE(k, n)),
-        matmul_case(&options[1], CG_SHAPE(m, k), CG_SHAPE(n, k)),
-        matmul_case(&options[2], CG_SHAPE(k, m), CG_SHAPE(n, k)),
-    };
+    gradcheck_case cases[COUNT(sizes) * COUNT(options)];
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const cg_matmul_options *form = &options[i % COUNT(options)];
+        int64_t m = sizes[i / COUNT(options)][0], k = sizes[i / COUNT(options)][1], n = sizes[i / COUNT(options)][2];
+        cg_shape a = form->transpose_a ? CG_SHAPE(k, m) : CG_SHAPE(m, k);
+        cg_shape b = form->transpose_b ? CG_SHAPE(n, k) : CG_SHAPE(k, n);
+        cases[i] = matmul_case(form, a, b);
+    }
     CHECK(cases);
-}
-
-Test(gradients, matmul_of_transposes) {
-    check_transposes(7, 5, 3);
-    check_transposes(1, 5, 3);
-    check_transposes(63, 65, 33);
-    check_transposes(17, 257, 31);
 }
 
 Test(gradients, matmul_of_batches) {

@@ -221,8 +221,9 @@ static cg_status run_dot(product *p) {
                                            ocl_struct(&to, sizeof to), ocl_memory(bias->buffer), ocl_count(each)}});
 }
 
-#define GPU_TILE 64
-#define GPU_ITEMS 128
+#define GPU_TILE_M 128
+#define GPU_TILE_N 64
+#define GPU_ITEMS 256
 #define GPU_FEW_GROUPS 128 /* below this a GPU is not full */
 #define GPU_PART_K 512     /* the least of k that a work-group should have */
 
@@ -239,7 +240,7 @@ typedef struct gpu_product {
 /* How many parts to cut k into when there are few tiles and k is long: a weight's gradient over many rows. By shape
  * alone. */
 static uint64_t parts_of(const product *p) {
-    uint64_t tiles = ocl_ceil(p->m, GPU_TILE) * ocl_ceil(p->n, GPU_TILE);
+    uint64_t tiles = ocl_ceil(p->m, GPU_TILE_M) * ocl_ceil(p->n, GPU_TILE_N);
     bool plain = p->batch == 1 && p->bias == NULL && (uint64_t)p->attrs->ldc == p->n;
     uint64_t most = p->k / GPU_PART_K, wanted = GPU_FEW_GROUPS / tiles;
     uint64_t parts = most < wanted ? most : wanted;
@@ -248,14 +249,14 @@ static uint64_t parts_of(const product *p) {
 
 static cg_status launch_gpu(const product *p, cl_mem c, const gpu_product *g) {
     const cg_operand *bias = p->bias != NULL ? p->bias : p->c;
-    char defines[64];
-    snprintf(defines, sizeof defines, "-DCG_TRANSPOSE_A=%d -DCG_TRANSPOSE_B=%d", p->attrs->transpose_a != 0,
-             p->attrs->transpose_b != 0);
+    char defines[80];
+    snprintf(defines, sizeof defines, "-DCG_TRANSPOSE_A=%d -DCG_TRANSPOSE_B=%d -DCG_SUBGROUP=%u",
+             p->attrs->transpose_a != 0, p->attrs->transpose_b != 0, p->device->subgroup);
     return ocl_launch(p->device, &(ocl_call){.file = "matmul_gpu.cl",
                                              .kernel = "matmul_gpu",
                                              .defines = defines,
-                                             .items = {ocl_ceil(p->n, GPU_TILE) * GPU_ITEMS, ocl_ceil(p->m, GPU_TILE),
-                                                       p->batch * g->parts},
+                                             .items = {ocl_ceil(p->n, GPU_TILE_N) * GPU_ITEMS,
+                                                       ocl_ceil(p->m, GPU_TILE_M), p->batch * g->parts},
                                              .group = GPU_ITEMS,
                                              .args = {ocl_memory(p->a->buffer), ocl_memory(p->b->buffer), ocl_memory(c),
                                                       ocl_memory(bias->buffer), ocl_struct(g, sizeof *g)}});

@@ -54,6 +54,7 @@ typedef struct ocl_device {
     bool cpu_shape;     /* the profile: kernels shaped for a CPU, or for a GPU */
     unsigned width;     /* floats in the kernels' vectors: 4, 8 or 16 */
     size_t group;       /* items in a work-group of the GPU shape */
+    unsigned subgroup;  /* what kernels that need many registers ask Intel's compiler for; 0: it may choose */
     char options[192];  /* for the compiler, of every program */
     char identity[512]; /* device, driver and platform with their versions: what a compiled program depends on */
     uint64_t allocated;

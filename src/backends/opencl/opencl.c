@@ -171,23 +171,38 @@ static cl_uint device_uint(cl_device_id device, cl_device_info what) {
     return clGetDeviceInfo(device, what, sizeof value, &value, NULL) == CL_SUCCESS ? value : 0;
 }
 
-#define LARGEST_GROUP 256
-#define SMALLEST_GROUP 128
+#define GROUP 256 /* a power of two; the tiles of matrix products take as many */
 #define LOCAL_NEEDED 16384
 
-/* The GPU shape's work-groups: a power of two. */
+/* The GPU shape's work-groups. */
 static cg_status choose_group(ocl_device *device) {
     size_t largest = 0;
     clGetDeviceInfo(device->id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof largest, &largest, NULL);
-    device->group = largest >= LARGEST_GROUP ? LARGEST_GROUP : SMALLEST_GROUP;
-    if (!device->cpu_shape && (largest < SMALLEST_GROUP || device->info.local_memory_bytes < LOCAL_NEEDED)) {
+    device->group = GROUP;
+    if (!device->cpu_shape && (largest < GROUP || device->info.local_memory_bytes < LOCAL_NEEDED)) {
         return device->host->fail(
             CG_ERR_DEVICE,
             "%s has work-groups of %zu and %llu bytes of local memory; profile=gpu needs %d and %d: use profile=cpu",
-            device->info.name, largest, (unsigned long long)device->info.local_memory_bytes, SMALLEST_GROUP,
-            LOCAL_NEEDED);
+            device->info.name, largest, (unsigned long long)device->info.local_memory_bytes, GROUP, LOCAL_NEEDED);
     }
     return CG_OK;
+}
+
+#ifndef CL_DEVICE_SUB_GROUP_SIZES_INTEL
+#define CL_DEVICE_SUB_GROUP_SIZES_INTEL 0x4108
+#endif
+
+/* Intel's GPUs whose smallest sub-group has 16 items run out of registers with the 32 that their compiler chooses. */
+static void choose_subgroup(ocl_device *device) {
+    size_t sizes[8], bytes = 0, smallest = SIZE_MAX;
+    if (device->info.type != CG_DEVICE_GPU ||
+        clGetDeviceInfo(device->id, CL_DEVICE_SUB_GROUP_SIZES_INTEL, sizeof sizes, sizes, &bytes) != CL_SUCCESS) {
+        return;
+    }
+    for (size_t i = 0; i < bytes / sizeof sizes[0]; i++) {
+        smallest = sizes[i] < smallest ? sizes[i] : smallest;
+    }
+    device->subgroup = smallest == 16 ? 16 : 0;
 }
 
 static void choose_width(ocl_device *device) {
@@ -271,6 +286,7 @@ static cg_status prepare(ocl_device *device, size_t index, const cg_option *opti
     CG_TRY(check_device(device));
     CG_TRY(choose_group(device));
     choose_width(device);
+    choose_subgroup(device);
     choose_options(device);
     identify(device);
     CG_TRY(create_queue(device));

@@ -334,6 +334,7 @@ static cg_status run_epoch(cg_trainer *t) {
     begin_epoch(t);
     CG_TRY(cg_loader_start(t->loader, !t->options.no_shuffle, t->options.seed, (uint64_t)t->epoch));
     cg_loader_skip(t->loader, t->position);
+    cg_tape_set_seed(t->tape, t->options.seed, t->epoch * t->batches + t->position); /* dropout, also when resumed */
     while (t->position < t->batches && !finished(t) && !t->stop) {
         cg_batch batch;
         CG_TRY(load_batch(t, &batch));

@@ -8,7 +8,8 @@
 
 #include "devices.h"
 
-#define MODEL "Flatten(), Linear(64, 6), ReLU(), Linear(6, 10)" /* small enough for a simulator */
+#define MODEL "Flatten(), Linear(64, 6), ReLU(), Linear(6, 10)"                   /* small enough for a simulator */
+#define DROPPING "Flatten(), Linear(64, 6), Dropout(0.25), ReLU(), Linear(6, 10)" /* of the same parameters */
 #define PARAMETERS (64 * 6 + 6 + 6 * 10 + 10)
 #define ROWS 200
 #define BATCH 32
@@ -69,16 +70,20 @@ static bool on_save(void *context, const cg_progress *progress) {
     return true;
 }
 
-static setup begin(const char *optimizer) {
+static setup begin_model(const char *model, const char *optimizer) {
     setup s = {.device = test_device_open()};
     const cg_data_options data = {.valid = 0.2, .limit = ROWS};
     cr_assert_eq(cg_data_load("digits", &data, &s.data), CG_OK, "%s", cg_error_message());
-    cr_assert_eq(cg_module_parse(s.device, MODEL, &s.model), CG_OK, "%s", cg_error_message());
+    cr_assert_eq(cg_module_parse(s.device, model, &s.model), CG_OK, "%s", cg_error_message());
     cr_assert_eq(cg_module_resolve(s.model, &CG_SHAPE(1, 1, 8, 8), NULL), CG_OK, "%s", cg_error_message());
     cr_assert_eq(cg_module_init(s.model, 1), CG_OK, "%s", cg_error_message());
     cr_assert_eq(cg_module_cross_entropy_loss(s.device, CG_REDUCE_MEAN, &s.loss), CG_OK);
     cr_assert_eq(cg_optimizer_parse(optimizer, s.model, &s.optimizer), CG_OK, "%s", cg_error_message());
     return s;
+}
+
+static setup begin(const char *optimizer) {
+    return begin_model(MODEL, optimizer);
 }
 
 static void make_trainer(setup *s, const cg_train_options *options) {
@@ -195,18 +200,24 @@ Test(train, a_stop_at_the_end_of_an_epoch_leaves_the_next_one_to_do) {
     end(&s);
 }
 
-Test(train, an_interrupted_training_goes_on_as_if_it_had_not_been) {
-    setup whole = begin("Adam(lr=0.01)"), stopped = begin("Adam(lr=0.01)");
-    cr_assert_eq(run(&whole, &(cg_train_options){.epochs = 3, .seed = 5}), CG_OK, "%s", cg_error_message());
-    stopped.heard.stop_at_batch = BATCHES + 3;
-    cr_assert_eq(run(&stopped, &(cg_train_options){.epochs = 3, .seed = 5}), CG_ERR_INTERRUPTED);
+/* Stops after some batches and goes on with another trainer, as a program that was started again does. */
+static void run_in_two_parts(setup *s, const cg_train_options *options, int batches) {
     int64_t epoch, position;
-    cg_trainer_position(stopped.trainer, &epoch, &position);
-    cg_trainer_destroy(stopped.trainer);
-    stopped.heard.stop_at_batch = 0;
-    make_trainer(&stopped, &(cg_train_options){.epochs = 3, .seed = 5});
-    cg_trainer_set_position(stopped.trainer, epoch, position);
-    cr_assert_eq(cg_trainer_run(stopped.trainer), CG_OK, "%s", cg_error_message());
+    s->heard.stop_at_batch = batches;
+    cr_assert_eq(run(s, options), CG_ERR_INTERRUPTED);
+    cg_trainer_position(s->trainer, &epoch, &position);
+    cg_trainer_destroy(s->trainer);
+    s->heard.stop_at_batch = 0;
+    make_trainer(s, options);
+    cg_trainer_set_position(s->trainer, epoch, position);
+    cr_assert_eq(cg_trainer_run(s->trainer), CG_OK, "%s", cg_error_message());
+}
+
+static void check_going_on(const char *model) {
+    const cg_train_options options = {.epochs = 3, .seed = 5};
+    setup whole = begin_model(model, "Adam(lr=0.01)"), stopped = begin_model(model, "Adam(lr=0.01)");
+    cr_assert_eq(run(&whole, &options), CG_OK, "%s", cg_error_message());
+    run_in_two_parts(&stopped, &options, BATCHES + 3);
     cr_expect_eq(stopped.heard.steps, whole.heard.steps);
     for (int i = 0; i < whole.heard.steps; i++) {
         cr_expect_eq(stopped.heard.losses[i], whole.heard.losses[i], "step %d", i + 1);
@@ -216,6 +227,14 @@ Test(train, an_interrupted_training_goes_on_as_if_it_had_not_been) {
     end(&stopped);
 }
 
+Test(train, an_interrupted_training_goes_on_as_if_it_had_not_been) {
+    check_going_on(MODEL);
+}
+
+Test(train, an_interrupted_training_goes_on_dropping_what_it_would_have) {
+    check_going_on(DROPPING);
+}
+
 Test(train, stop_after_ends_with_that_epoch) {
     setup s = begin("SGD(lr=0.1)");
     cr_assert_eq(run(&s, &(cg_train_options){.epochs = 3, .stop_after = 2}), CG_OK, "%s", cg_error_message());
@@ -223,16 +242,28 @@ Test(train, stop_after_ends_with_that_epoch) {
     end(&s);
 }
 
-Test(train, the_same_seed_gives_the_same_bits_and_another_seed_does_not) {
-    setup a = begin("SGD(lr=0.1)"), b = begin("SGD(lr=0.1)"), c = begin("SGD(lr=0.1)");
-    cr_assert_eq(run(&a, &(cg_train_options){.epochs = 1, .seed = 3}), CG_OK);
-    cr_assert_eq(run(&b, &(cg_train_options){.epochs = 1, .seed = 3}), CG_OK);
-    cr_assert_eq(run(&c, &(cg_train_options){.epochs = 1, .seed = 4}), CG_OK);
+/* Whether the seed decides the first loss, with the rows in their order when they are not shuffled. */
+static void check_seeds(const char *model, bool no_shuffle) {
+    const cg_train_options three = {.epochs = 1, .seed = 3, .no_shuffle = no_shuffle};
+    const cg_train_options four = {.epochs = 1, .seed = 4, .no_shuffle = no_shuffle};
+    setup a = begin_model(model, "SGD(lr=0.1)"), b = begin_model(model, "SGD(lr=0.1)"),
+          c = begin_model(model, "SGD(lr=0.1)");
+    cr_assert_eq(run(&a, &three), CG_OK, "%s", cg_error_message());
+    cr_assert_eq(run(&b, &three), CG_OK, "%s", cg_error_message());
+    cr_assert_eq(run(&c, &four), CG_OK, "%s", cg_error_message());
     expect_equal_weights(&a, &b);
     cr_expect_neq(a.heard.losses[0], c.heard.losses[0]);
     end(&a);
     end(&b);
     end(&c);
+}
+
+Test(train, the_same_seed_gives_the_same_bits_and_another_seed_does_not) {
+    check_seeds(MODEL, false);
+}
+
+Test(train, the_same_seed_drops_the_same_and_another_seed_does_not) {
+    check_seeds(DROPPING, true);
 }
 
 Test(train, saves_are_due_every_so_many_updates_and_after_each_epoch) {

@@ -1,5 +1,6 @@
 /* Convolution: known values, gradients at sizes where kernels cut their work, an empty batch, wrong arguments. */
 #include "devices.h"
+#include "failures.h"
 #include "gradcheck.h"
 #include "tensors.h"
 
@@ -133,19 +134,6 @@ Test(conv, an_empty_batch_has_an_empty_output_and_gradients_of_0) {
 }
 
 /* Wrong arguments. */
-
-static void expect_failure(const char *call, cg_tensor *result, cg_status status, const char *word,
-                           const char *other_word) {
-    cr_assert(result != NULL, "%s returned NULL, which means absent", call);
-    cr_assert(cg_tape_status(tape) == status, "%s: %s, expected %s: %s", call, cg_status_name(cg_tape_status(tape)),
-              cg_status_name(status), cg_tape_error(tape));
-    cr_assert(strstr(cg_tape_error(tape), word) != NULL, "%s does not say %s: %s", call, word, cg_tape_error(tape));
-    cr_assert(strstr(cg_tape_error(tape), other_word) != NULL, "%s does not say %s: %s", call, other_word,
-              cg_tape_error(tape));
-    cg_tape_reset(tape);
-}
-
-#define FAILS(call, status, word, other_word) expect_failure(#call, call, status, word, other_word)
 
 /* A convolution of tensors of these shapes; bias 0: none. The tensors live until the tape forgets them. */
 static cg_tensor *made[3];

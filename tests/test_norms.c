@@ -1,5 +1,6 @@
 /* Normalization, random numbers, dropout and attention: known values, what training leaves, wrong arguments. */
 #include "devices.h"
+#include "failures.h"
 #include "tensors.h"
 
 #include <clgrad/nn.h>
@@ -81,19 +82,6 @@ Test(norms, an_empty_batch_stays_empty) {
     cg_tape_reset(tape);
     cg_tensor_destroy(none);
 }
-
-static void expect_failure(const char *call, cg_tensor *result, cg_status status, const char *word,
-                           const char *other_word) {
-    cr_assert(result != NULL, "%s returned NULL, which means absent", call);
-    cr_assert(cg_tape_status(tape) == status, "%s: %s, expected %s: %s", call, cg_status_name(cg_tape_status(tape)),
-              cg_status_name(status), cg_tape_error(tape));
-    cr_assert(strstr(cg_tape_error(tape), word) != NULL && strstr(cg_tape_error(tape), other_word) != NULL,
-              "%s does not say %s and %s: %s", call, word, other_word, cg_tape_error(tape));
-    cg_tape_reset(tape);
-    test_expect("after a reset", cg_scale(tape, row, 2), CG_SHAPE(3), (double[]){2, 4, 6}, 0, 0);
-}
-
-#define FAILS(call, status, word, other_word) expect_failure(#call, call, status, word, other_word)
 
 Test(norms, wrong_arguments_are_named) {
     cg_tensor *two = test_tensor(device, CG_SHAPE(2), NULL), *one = test_tensor(device, CG_SHAPE(1, 3), NULL);

@@ -1,5 +1,6 @@
 /* Wrong arguments of ops: each fails at once, names what it was given, and leaves a tape that can be used again. */
 #include "devices.h"
+#include "failures.h"
 #include "tensors.h"
 
 #include <clgrad/ops.h>
@@ -30,22 +31,6 @@ static void close_device(void) {
 }
 
 TestSuite(op_errors, .init = open_device, .fini = close_device);
-
-/* The call that made `result` failed with `status` and a message that has both words; after a reset the tape works. */
-static void expect_failure(const char *call, cg_tensor *result, cg_status status, const char *word,
-                           const char *other_word) {
-    cr_assert(result != NULL, "%s returned NULL, which means absent", call);
-    cr_assert(cg_tape_status(tape) == status, "%s: %s, expected %s: %s", call, cg_status_name(cg_tape_status(tape)),
-              cg_status_name(status), cg_tape_error(tape));
-    cr_assert(strstr(cg_tape_error(tape), word) != NULL, "%s does not say %s: %s", call, word, cg_tape_error(tape));
-    cr_assert(strstr(cg_tape_error(tape), other_word) != NULL, "%s does not say %s: %s", call, other_word,
-              cg_tape_error(tape));
-    cg_tape_reset(tape);
-    cr_assert(cg_tape_status(tape) == CG_OK && cg_tape_error(tape)[0] == 0, "a reset forgets the error");
-    test_expect("after a reset", cg_scale(tape, row, 2), CG_SHAPE(3), (double[]){2, 4, 6}, 0, 0);
-}
-
-#define FAILS(call, status, word, other_word) expect_failure(#call, call, status, word, other_word)
 
 Test(op_errors, shapes_that_do_not_broadcast_are_both_named) {
     cg_tensor *two = test_tensor(device, CG_SHAPE(2), NULL);

@@ -1,5 +1,6 @@
 /* Pooling, padding, resizing: known values, NaN and ties, and wrong arguments. */
 #include "devices.h"
+#include "failures.h"
 #include "tensors.h"
 
 #include <clgrad/nn.h>
@@ -129,19 +130,6 @@ Test(pool, an_empty_batch_stays_empty) {
 }
 
 /* Wrong arguments. */
-
-static void expect_failure(const char *call, cg_tensor *result, cg_status status, const char *word,
-                           const char *other_word) {
-    cr_assert(result != NULL, "%s returned NULL, which means absent", call);
-    cr_assert(cg_tape_status(tape) == status, "%s: %s, expected %s: %s", call, cg_status_name(cg_tape_status(tape)),
-              cg_status_name(status), cg_tape_error(tape));
-    cr_assert(strstr(cg_tape_error(tape), word) != NULL, "%s does not say %s: %s", call, word, cg_tape_error(tape));
-    cr_assert(strstr(cg_tape_error(tape), other_word) != NULL, "%s does not say %s: %s", call, other_word,
-              cg_tape_error(tape));
-    cg_tape_reset(tape);
-}
-
-#define FAILS(call, status, word, other_word) expect_failure(#call, call, status, word, other_word)
 
 Test(pool, wrong_windows_are_named) {
     FAILS(cg_max_pool(tape, image, 2, &(cg_pool_options){.kernel = {2}}), CG_ERR_ARGUMENT, "kernel size 0", "axis 1");

@@ -1,5 +1,6 @@
 /* Ops that move elements, and reductions made of others: the proofs, known values, wrong arguments. */
 #include "devices.h"
+#include "failures.h"
 #include "gradcheck.h"
 #include "tensors.h"
 
@@ -345,19 +346,6 @@ Test(shape_values, empty_tensors_are_moved_too) {
     test_expect("slice", cg_slice(tape, matrix, 0, 1, 1, 1), CG_SHAPE(0, 3), NULL, 0, 0);
     cg_tensor_destroy(none);
 }
-
-static void expect_failure(const char *call, cg_tensor *result, cg_status status, const char *word,
-                           const char *other_word) {
-    cr_assert(result != NULL, "%s returned NULL, which means absent", call);
-    cr_assert(cg_tape_status(tape) == status, "%s: %s, expected %s: %s", call, cg_status_name(cg_tape_status(tape)),
-              cg_status_name(status), cg_tape_error(tape));
-    cr_assert(strstr(cg_tape_error(tape), word) != NULL && strstr(cg_tape_error(tape), other_word) != NULL,
-              "%s does not say %s and %s: %s", call, word, other_word, cg_tape_error(tape));
-    cg_tape_reset(tape);
-    test_expect("after a reset", cg_scale(tape, row, 2), CG_SHAPE(3), (double[]){2, 4, 6}, 0, 0);
-}
-
-#define FAILS(call, status, word, other_word) expect_failure(#call, call, status, word, other_word)
 
 Test(shape_errors, wrong_arguments_are_named) {
     cg_tensor *none = test_tensor(device, CG_SHAPE(2, 0), NULL);

@@ -1,0 +1,143 @@
+/*
+ * The kernels of the cpu backend beneath the tape: every built-in kind on 1 and 3 threads against the reference in
+ * double, empty operands included; the same bits whatever the threads; and every loop of the products by itself.
+ */
+#include <criterion/criterion.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../src/backends/cpu/matmul.h"
+#include "builtin.h"
+#include "twin.h"
+
+static void *open_device(const char *threads) {
+    void *device = NULL;
+    cg_option option = {"threads", threads};
+    cr_assert(cg_backend_cpu.open(NULL, 0, &option, threads != NULL ? 1 : 0, &device) == CG_OK, "%s",
+              cg_error_message());
+    return device;
+}
+
+/* Three where the build has threads at all. */
+static void *open_several(void) {
+    void *device = NULL;
+    cg_option option = {"threads", "3"};
+    bool opened = cg_backend_cpu.open(NULL, 0, &option, 1, &device) == CG_OK;
+    return opened ? device : open_device(NULL);
+}
+
+/* The cases of one kind where the operands are, without buffers of a device. */
+static void check_kind(const cg_op_kind *kind, void *device, const char *name) {
+    twin t;
+    for (int variant = 0; twin_build(&t, kind->number, variant, kind->number * UINT64_C(1000) + (uint64_t)variant + 1);
+         variant++) {
+        cr_assert(cg_backend_reference.run(NULL, &t.wide) == CG_OK, "%s", cg_error_message());
+        cr_assert(cg_backend_cpu.run(device, &t.single) == CG_OK, "%s", cg_error_message());
+        twin_compare(&t, name, variant);
+        twin_end(&t);
+    }
+}
+
+static void check_all(void *device, const char *name) {
+    for (size_t i = 0; i < cg_kind_count; i++) {
+        check_kind(&cg_kinds[i], device, name);
+    }
+    cg_backend_cpu.close(device);
+}
+
+Test(kernels_cpu, agree_on_one_thread) {
+    check_all(open_device("1"), "cpu,threads=1");
+}
+
+Test(kernels_cpu, agree_on_several_threads) {
+    check_all(open_several(), "cpu,threads=3");
+}
+
+static bool same_bits(const cg_operand *a, const cg_operand *b) {
+    return memcmp(a->buffer, b->buffer, (a->extent + TWIN_OFFSET + TWIN_GUARD) * cg_dtype_size(a->dtype)) == 0;
+}
+
+static void check_same_bits(void *one, void *several, const cg_op_kind *kind) {
+    twin a, b;
+    for (int variant = 0; twin_build(&a, kind->number, variant, 99); variant++) {
+        cr_assert(twin_build(&b, kind->number, variant, 99));
+        cr_assert(cg_backend_cpu.run(one, &a.single) == CG_OK && cg_backend_cpu.run(several, &b.single) == CG_OK);
+        cr_expect(same_bits(&a.single.outputs[0], &b.single.outputs[0]), "%s variant %d", kind->name, variant);
+        twin_end(&a);
+        twin_end(&b);
+    }
+}
+
+/* A library's products may be shared out otherwise. */
+Test(kernels_cpu, give_the_same_bits_whatever_the_threads) {
+    void *one = open_device("1"), *several = open_several();
+    for (size_t i = 0; i < cg_kind_count; i++) {
+        if (cg_kinds[i].number != CG_OP_MATMUL) {
+            check_same_bits(one, several, &cg_kinds[i]);
+        }
+    }
+    cg_backend_cpu.close(one);
+    cg_backend_cpu.close(several);
+}
+
+/* Every tile that this processor runs, by the shapes of the matmul cases; a NULL tile means the vector loops. */
+static void check_own(cpu_device *device, const cpu_tile *tile, int variant, bool add) {
+    twin t;
+    twin_build(&t, CG_OP_MATMUL, variant, (uint64_t)variant + 1);
+    const cg_matmul_attrs *a = &t.attrs.matmul;
+    t.wide.accumulate = add;
+    t.wide.n_inputs = 2;
+    cr_assert(cg_backend_reference.run(NULL, &t.wide) == CG_OK);
+    for (int64_t i = 0; i < a->batch; i++) {
+        cpu_gemm gemm = {a->transpose_a,
+                         a->transpose_b,
+                         add,
+                         a->m,
+                         a->n,
+                         a->k,
+                         a->lda,
+                         a->ldb,
+                         a->ldc,
+                         cpu_floats(&t.single.inputs[0]) + i * a->stride_a,
+                         cpu_floats(&t.single.inputs[1]) + i * a->stride_b,
+                         cpu_floats(&t.single.outputs[0]) + i * a->stride_c};
+        cr_assert((tile != NULL ? cpu_gemm_blocked(device, tile, &gemm) : cpu_gemm_vector(device, &gemm)) == CG_OK);
+    }
+    twin_compare(&t, tile != NULL ? tile->name : "vector loops", variant);
+    twin_end(&t);
+}
+
+/* The packed loops take products with something in them. */
+static bool has_work(int variant) {
+    const int64_t *size = twin_products[variant / 16];
+    return size[1] > 0 && size[2] > 0 && size[3] > 0;
+}
+
+Test(kernels_cpu, blocked_products_agree_with_every_tile) {
+    const cpu_tile *tiles[CPU_TILES];
+    int count = cpu_tiles(tiles);
+    void *several = open_several();
+    cr_assert(count >= 1);
+    for (int tile = 0; tile < count; tile++) {
+        for (int variant = 0; variant < 16 * twin_product_count; variant++) {
+            if (has_work(variant) && !(variant & 4)) {
+                check_own(several, tiles[tile], variant, false);
+                check_own(several, tiles[tile], variant, true);
+            }
+        }
+    }
+    cg_backend_cpu.close(several);
+}
+
+Test(kernels_cpu, products_with_a_vector_agree) {
+    void *several = open_several();
+    for (int variant = 0; variant < 16 * twin_product_count; variant++) {
+        const int64_t *size = twin_products[variant / 16];
+        if ((size[1] == 1 || size[2] == 1) && has_work(variant) && !(variant & 4)) {
+            check_own(several, NULL, variant, false);
+            check_own(several, NULL, variant, true);
+        }
+    }
+    cg_backend_cpu.close(several);
+}

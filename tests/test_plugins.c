@@ -232,6 +232,22 @@ Test(plugins, check_finds_what_a_backend_lies_about) {
     cg_device_close(device);
 }
 
+Test(plugins, check_finds_reads_that_are_short) {
+    load_only("short");
+    cg_device *device;
+    cr_assert_eq(cg_device_open("check:short:one", &device), CG_OK, "%s", cg_error_message());
+    cg_tape *tape = cg_tape_create(device);
+    cg_tensor *x = test_tensor(device, CG_SHAPE(2, 3), (double[]){1, 2, 3, 4, -0.5, 6});
+    double values[6];
+    cr_assert_eq(cg_tensor_read_f64(cg_relu(tape, x), values, 6), CG_ERR_WRONG);
+    cr_expect_not_null(
+        strstr(cg_error_message(), "check: a read of 24 bytes on check:short:one left byte 23 as it was"), "%s",
+        cg_error_message());
+    cg_tensor_destroy(x);
+    cg_tape_destroy(tape);
+    cg_device_close(device);
+}
+
 Test(plugins, ops_that_fall_back_one_after_another_move_nothing_between_them) {
     cg_device *device = open_tiny();
     cg_tape *tape = cg_tape_create(device);

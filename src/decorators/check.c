@@ -53,10 +53,32 @@ static cg_status wrap(const cg_inner *inner, const cg_option *options, size_t n_
     return CG_OK;
 }
 
+/* A second read over other bytes: a byte that is not written differs. */
+static cg_status expect_whole_read(checker *c, const cg_operand *operand, size_t offset, const char *first,
+                                   size_t bytes) {
+    char *second = cg_alloc(bytes);
+    if (second == NULL) {
+        return CG_ERR_MEMORY;
+    }
+    memset(second, 0xAA, bytes);
+    cg_status status = cg_inner_read(c, operand->buffer, offset, second, bytes);
+    size_t at = 0;
+    while (status == CG_OK && at < bytes && first[at] == second[at]) {
+        at++;
+    }
+    cg_free(second);
+    return status != CG_OK || at == bytes
+               ? status
+               : cg_fail(CG_ERR_WRONG, "check: a read of %zu bytes on %s left byte %zu as it was", bytes,
+                         c->inner.info->string, at);
+}
+
 /* Reads what an operand may touch into `memory`. */
 static cg_status read_operand(checker *c, const cg_operand *operand, void *memory) {
-    size_t size = cg_dtype_size(operand->dtype);
-    return cg_inner_read(c, operand->buffer, operand->offset * size, memory, operand->extent * size);
+    size_t size = cg_dtype_size(operand->dtype), offset = operand->offset * size, bytes = operand->extent * size;
+    memset(memory, 0x55, bytes);
+    CG_TRY(cg_inner_read(c, operand->buffer, offset, memory, bytes));
+    return expect_whole_read(c, operand, offset, memory, bytes);
 }
 
 /* In place, from the end: floats become doubles. */

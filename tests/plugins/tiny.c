@@ -1,5 +1,6 @@
 /* A backend with one op: relu on contiguous f32. Its memory is not the host's (it begins 64 bytes later), so that a
- * mix-up shows. Built with TINY_LIES it is the backend 'liar': what it says it can run, it gets wrong. */
+ * mix-up shows. Built with TINY_LIES it is the backend 'liar': what it says it can run, it gets wrong; with
+ * TINY_READS_SHORT it is 'short': a read leaves the last byte out. */
 #include <string.h>
 
 #include <clgrad/backend.h>
@@ -65,6 +66,9 @@ static cg_status tiny_write(void *device, void *buffer, size_t offset, const voi
 
 static cg_status tiny_read(void *device, void *buffer, size_t offset, void *destination, size_t bytes) {
     (void)device;
+#ifdef TINY_READS_SHORT
+    bytes -= 1;
+#endif
     memcpy(destination, (char *)buffer + 64 + offset, bytes);
     return CG_OK;
 }

@@ -9,6 +9,10 @@ static const char *target_of(const cg_operand *index) {
 static ocl_call call_of(ocl_device *device, const cg_op *op, const char *kernel, const cg_operand *index) {
     const cg_operand *y = &op->outputs[0];
     ocl_share part = ocl_share_rows(device, 1, ocl_numel(y));
+    if (!ocl_nests_loops(device)) {
+        part.run = device->width;
+        part.pieces = ocl_ceil(part.length, part.run);
+    }
     ocl_call call = {.file = "index.cl",
                      .kernel = kernel,
                      .defines = target_of(index),

@@ -174,6 +174,10 @@ uint64_t ocl_numel(const cg_operand *operand);
 size_t ocl_element_size(cg_dtype dtype);
 /* How many things of `size` elements one item should do, and how many items that makes. */
 uint64_t ocl_each(const ocl_device *device, uint64_t size);
+
+/* Whether an item may do many elements each of which is a loop with bounds of its own. rusticl (Mesa 22.3) loses sums
+ * there: it gets one element, or one vector, an item. */
+bool ocl_nests_loops(const ocl_device *device);
 size_t ocl_items(uint64_t things, uint64_t each);
 
 /* As in cl/axes.cl: the axes above the fastest one, and how rows are shared out. */

@@ -11,7 +11,9 @@ typedef struct pad {
 
 static pad pad_of(const ocl_device *device, const cg_op *op, const cg_operand *x, const cg_operand *y) {
     const cg_pad_attrs *attrs = op->attrs;
-    pad p = {.outer = (cl_ulong)x->shape.dim[0], .each = ocl_each(device, 1), .add = (cl_int)(op->accumulate & 1)};
+    pad p = {.outer = (cl_ulong)x->shape.dim[0],
+             .each = ocl_nests_loops(device) ? ocl_each(device, 1) : 1,
+             .add = (cl_int)(op->accumulate & 1)};
     for (int i = 0; i < 3; i++) {
         p.in[i] = (cl_int)x->shape.dim[1 + i];
         p.out[i] = (cl_int)y->shape.dim[1 + i];

@@ -5,6 +5,7 @@
 #include "ocl.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define CPU_RUN 4096 /* elements: about a microsecond of work */
 #define CPU_ITEMS 64 /* at most so many where runs can be longer */
@@ -38,6 +39,10 @@ size_t ocl_element_size(cg_dtype dtype) {
 
 size_t ocl_group(const ocl_device *device) {
     return device->cpu_shape ? 1 : device->group;
+}
+
+bool ocl_nests_loops(const ocl_device *device) {
+    return device->cpu_shape && strcmp(device->info.driver, "rusticl") != 0;
 }
 
 uint64_t ocl_each(const ocl_device *device, uint64_t size) {

@@ -21,15 +21,21 @@ static bool is_open(const device_set *set, const char *string) {
 
 static bool add(device_set *set, cg_device *device, const char *string) {
     cg_device **devices = realloc(set->devices, (set->count + 1) * sizeof(cg_device *));
-    set->devices = devices ? devices : set->devices;
-    char **strings = devices ? realloc(set->strings, (set->count + 1) * sizeof(char *)) : NULL;
-    set->strings = strings ? strings : set->strings;
-    char *copy = strings ? strdup(string) : NULL;
-    if (copy) {
-        set->devices[set->count] = device;
-        set->strings[set->count++] = copy;
+    if (!devices) {
+        return false;
     }
-    return copy != NULL;
+    set->devices = devices;
+    char **strings = realloc(set->strings, (set->count + 1) * sizeof(char *));
+    if (!strings) {
+        return false;
+    }
+    set->strings = strings;
+    set->strings[set->count] = strdup(string);
+    if (!set->strings[set->count]) {
+        return false;
+    }
+    set->devices[set->count++] = device;
+    return true;
 }
 
 /* Wrong syntax ends the command; a device that is not there leaves the others. */

@@ -199,7 +199,8 @@ static cg_status forward_lazy(cg_module *module, cg_tape *tape, cg_tensor *const
 static cg_status reset(cg_module *module, uint64_t seed, uint64_t stream) {
     cg_tensor *weight = cg_module_own(module, "weight"), *bias = cg_module_own(module, "bias");
     const cg_shape *shape = cg_tensor_shape(weight);
-    double bound = 1.0 / sqrt((double)(cg_tensor_numel(weight) / shape->dim[0]));
+    int64_t fan_in = cg_tensor_numel(weight) / shape->dim[0];
+    double bound = 1.0 / sqrt((double)fan_in);
     CG_TRY(cg_init_kaiming_uniform(weight, sqrt(5.0), CG_FAN_IN, seed, stream));
     return bias != NULL ? cg_init_uniform(bias, -bound, bound, seed, stream + 1) : CG_OK;
 }

@@ -1,4 +1,6 @@
 /* Maxima and means of windows, and their gradients. A kernel sees planes: [n c, h, w]. */
+#include <inttypes.h>
+
 #include "spatial.h"
 
 static void max_pool_backward(cg_tape *tape, const cg_node *node) {
@@ -70,9 +72,9 @@ static int64_t count_windows(cg_tape *tape, const char *name, const cg_pool_attr
     over += ceil_mode ? stride - 1 : 0;
     if (over < 0) {
         cg_tape_fail(tape, CG_ERR_SHAPE,
-                     "%s: a window that covers %lld elements does not fit an axis of %lld with "
+                     "%s: a window that covers %lld elements does not fit an axis of %" PRId64 " with "
                      "its padding",
-                     name, (long long)reach, (long long)(in + 2 * padding));
+                     name, (long long)reach, in + 2 * padding);
         return 0;
     }
     int64_t count = over / stride + 1;

@@ -1,4 +1,6 @@
 /* Shuffles of pixels and channels: axes split, permuted and joined. */
+#include <inttypes.h>
+
 #include <clgrad/ops_shape.h>
 
 #include "spatial.h"
@@ -47,8 +49,8 @@ cg_tensor *cg_pixel_shuffle(cg_tape *tape, cg_tensor *x, int64_t factor) {
     int64_t channels = image[1] / (r * r), h = image[2], w = image[3];
     if (channels * r * r != image[1]) {
         return cg_tape_fail(tape, CG_ERR_SHAPE,
-                            "pixel_shuffle: the input is %s: its channels must be a multiple of %lld",
-                            cg_shape_print(cg_tensor_shape(x), CG_SHAPE_TEXT), (long long)(r * r));
+                            "pixel_shuffle: the input is %s: its channels must be a multiple of %" PRId64,
+                            cg_shape_print(cg_tensor_shape(x), CG_SHAPE_TEXT), r * r);
     }
     static const int order[] = {0, 1, 4, 2, 5, 3};
     return shuffle(tape, x, &CG_SHAPE(image[0], channels, r, r, h, w), order, channels, h * r, w * r);

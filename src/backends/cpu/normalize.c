@@ -4,6 +4,7 @@
  * each) are the reference's.
  */
 #include <math.h>
+#include <string.h>
 
 #include "cpu.h"
 #include "host_memory.h"
@@ -52,7 +53,7 @@ CPU_CLONES static float run_squares(const float *x, float mean, int64_t n) {
         sums += distance * distance;
     }
     float lane[CPU_LANES];
-    *(cpu_lanes *)lane = sums;
+    memcpy(lane, &sums, sizeof sums);
     float total = lanes_sum(lane);
     for (; i < n; i++) {
         total += (x[i] - mean) * (x[i] - mean);
@@ -111,8 +112,8 @@ CPU_CLONES static run_sums sum_run(const float *x, const float *dy, float mean, 
         along += g * ((*(const cpu_lanes *)(x + i) - mean) * rstd);
     }
     float sum_lane[CPU_LANES], along_lane[CPU_LANES];
-    *(cpu_lanes *)sum_lane = sum;
-    *(cpu_lanes *)along_lane = along;
+    memcpy(sum_lane, &sum, sizeof sum);
+    memcpy(along_lane, &along, sizeof along);
     run_sums total = {lanes_sum(sum_lane), lanes_sum(along_lane)};
     for (; i < n; i++) {
         float g = dy[i] * (w.vector != NULL ? w.vector[i] : w.one);

@@ -88,12 +88,13 @@ typedef struct cache_list {
 static void add_file(cache_list *list, const char *name) {
     cache_file file = {.bytes = 0};
     struct stat about;
-    if (!is_ours(name, &file.half) || strlen(name) >= sizeof file.name ||
+    size_t length = strlen(name);
+    if (!is_ours(name, &file.half) || length >= sizeof file.name ||
         fstatat(list->folder, name, &about, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(about.st_mode) ||
         !CG_GROW(list->files, list->count, list->capacity)) {
         return;
     }
-    snprintf(file.name, sizeof file.name, "%s", name);
+    memcpy(file.name, name, length + 1);
     file.bytes = (uint64_t)about.st_size;
     file.used = about.st_mtim;
     list->files[list->count++] = file;

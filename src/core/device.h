@@ -21,7 +21,7 @@ struct cg_device {
     void *handle;
     cg_device_info info;
     cg_dtype real;
-    char choice[256];
+    char choice[512];
     const struct cg_decorator *decorators[CG_MAX_DECORATORS]; /* what wraps the device, innermost first */
     void *layers[CG_MAX_DECORATORS];
     size_t n_decorators;

@@ -150,10 +150,11 @@ static cg_tensor *conv_of(cg_shape x, cg_shape weight, int64_t bias, cg_conv_opt
 }
 
 static void close_with_tensors(void) {
-    close_device();
+    cg_tape_destroy(tape);
     for (size_t i = 0; i < COUNT(made); i++) {
         cg_tensor_destroy(made[i]);
     }
+    cg_device_close(device);
 }
 
 TestSuite(conv_errors, .init = open_device, .fini = close_with_tensors);

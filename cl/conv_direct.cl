@@ -1,6 +1,8 @@
 /*
  * Convolutions of groups with few channels and filters (depthwise), element by element: a matrix product would have
  * almost no rows. An item does `each` elements; those of dweight are sums over all images, by the lanes of rows.cl.
+ *
+ * Variants: -DCG_LANES={1,CG_GROUP}
  */
 #include "conv.cl"
 #include "rows.cl"

@@ -9,6 +9,8 @@
  *
  * get_group_id(1) counts the tiles' rows, get_group_id(2) the groups of channels times the parts that the sum is cut
  * into; with several parts each writes a dweight of its own, which a sum joins.
+ *
+ * Variants: -DCG_PASS={0,1,2}
  */
 #include "conv.cl"
 

@@ -1,4 +1,8 @@
-/* Adding a tensor to another, filling one with any pattern, copying where the driver's own command will not do. */
+/*
+ * Adding a tensor to another, filling one with any pattern, copying where the driver's own command will not do.
+ *
+ * Variants: -DCG_ELEMENT={uint,ulong,uchar}
+ */
 #include "prelude.cl"
 
 #ifndef CG_ELEMENT

@@ -1,6 +1,8 @@
 /*
  * Cross-entropy of rows of logits against a class each, and its gradient. A class out of range reads nothing: its loss
  * is NaN, its gradient 0, and the first one to come leaves its place in the error words.
+ *
+ * Variants: -DCG_LANES={1,CG_GROUP} -DCG_TARGET={int,long}
  */
 #include "rows.cl"
 

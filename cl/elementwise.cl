@@ -3,6 +3,9 @@
  * -DCG_UNARY_ROW=1). The names begin with row_, since a driver may have macros called tanh or exp. The rows are
  * compiled for vectors: `?:` chooses lane by lane, and the last vector of a run is filled up with zeros. An item walks
  * one run of a row; a row is what lies between two jumps of a broadcast operand.
+ *
+ * Variants: -DCG_ROW={CG_UNARY} -DCG_UNARY_ROW=1
+ * Variants: -DCG_ROW={CG_BINARY} -DCG_UNARY_ROW=0
  */
 #include "axes.cl"
 

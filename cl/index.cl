@@ -2,6 +2,8 @@
  * Rows and elements chosen by indices, their gradients, and one_hot. A gradient is a sum over the places that chose an
  * element, in their order, by the item that owns the element: no atomics, the same bits each time. An index out of
  * range moves nothing and leaves its place in the error words.
+ *
+ * Variants: -DCG_TARGET={int,long}
  */
 #include "prelude.cl"
 

@@ -6,6 +6,8 @@
  * CG_VECTORS  vectors in a row of the tile: 1 or 2
  * CG_APART    1: the rows of A are read in place, `outer` elements apart; 0: neighbours, as in panels and in a
  *             transposed A
+ *
+ * Variants: -DCG_VECTORS={1,2} -DCG_APART={0,1}
  */
 #include "prelude.cl"
 

@@ -2,6 +2,8 @@
  * Sums over the middle axis of [outer, reduce, inner], its gradient (expand), and argmax. A long axis is summed in two
  * stages: chunks of a length that depends on the shape alone, then the sums of the chunks; so every device of a kind
  * adds in the same order each time.
+ *
+ * Variants: -DCG_LANES={1,CG_GROUP}
  */
 #include "rows.cl"
 

@@ -1,6 +1,8 @@
 /*
  * log_softmax and softmax over the middle axis of [outer, dim, inner] and their gradients. The rows kernels are for
  * inner = 1; the others give each item one column, whose elements lie `inner` apart.
+ *
+ * Variants: -DCG_LANES={1,CG_GROUP}
  */
 #include "rows.cl"
 

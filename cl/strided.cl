@@ -1,4 +1,9 @@
-/* Copies with strides on both sides, and between data types: permute, slice, concat and their kin. */
+/*
+ * Copies with strides on both sides, and between data types: permute, slice, concat and their kin.
+ *
+ * Variants: -DCG_ELEMENT={float,ulong,uchar}
+ * Variants: -DCG_FROM={float,int,long,uchar} -DCG_TO={float,int,long,uchar}
+ */
 #include "axes.cl"
 
 #ifndef CG_ELEMENT

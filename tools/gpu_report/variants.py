@@ -1,0 +1,66 @@
+"""The variants of the kernel files: each file declares those in use in its first comment, on lines like
+
+    Variants: -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1}
+
+Braces mean every choice, several lines add up, and a file without a line is compiled as it is. CG_GROUP stands for the
+size of a work-group, CG_UNARY and CG_BINARY for the rows of elementwise.def.
+"""
+import itertools
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "cl"
+GROUP = "256"
+
+
+def kernel_files():
+    return sorted(p for p in FOLDER.glob("*.cl") if re.search(r"\b__kernel\b", p.read_text()))
+
+
+def rows_of(kind):
+    text = (ROOT / "include/clgrad/elementwise.def").read_text()
+    return ["row_" + name for name in re.findall(r"^%s\(\d+, \w+, (\w+)," % kind, text, re.M)]
+
+
+def choices(word):
+    name, brace, values = word.partition("={")
+    if not brace:
+        return [word]
+    result = []
+    for value in values.rstrip("}").split(","):
+        known = {"CG_GROUP": [GROUP], "CG_UNARY": rows_of("CG_UNARY"), "CG_BINARY": rows_of("CG_BINARY")}
+        result += known.get(value, [value])
+    return [f"{name}={value}" for value in result]
+
+
+def variants_of(path):
+    """Lists of -D words."""
+    lines = re.findall(r"^ \* Variants: (.*)$", path.read_text(), re.M)
+    result = []
+    for line in lines or [""]:
+        result += [list(words) for words in itertools.product(*map(choices, line.split()))]
+    return result
+
+
+def profile_of(path):
+    """Files for CPUs alone say so in their names: on a GPU profile=cpu runs them."""
+    return "cpu" if path.stem.endswith("_cpu") else "gpu"
+
+
+def common_options(path):
+    """As in choose_options of src/backends/opencl/opencl.c, for a GPU that has fma."""
+    return ["-DCG_CPU=%d" % (profile_of(path) == "cpu"), "-DCG_WIDTH=4", "-DCG_GROUP=" + GROUP, "-DCG_FMA=1"]
+
+
+def source_of(path, seen=None):
+    """The file with its includes, as src/backends/opencl/source.c gives it to a driver."""
+    out = []
+    for line in path.read_text().splitlines():
+        name = re.match(r'#include "([\w.]+)"', line)
+        if name:
+            inner = FOLDER / name[1]
+            out.append(source_of(inner if inner.exists() else ROOT / "include/clgrad" / name[1]))
+        else:
+            out.append(line)
+    return "\n".join(out) + "\n"

@@ -3,6 +3,8 @@
  * of y that an element of x went into.
  *
  * CG_MODE  0: the nearest element, 1: a line between two along each axis
+ *
+ * Variants: -DCG_MODE={0,1}
  */
 #include "prelude.cl"
 

@@ -9,7 +9,7 @@
  * get_group_id(1) counts the tiles' rows, get_group_id(2) the matrices of the batch times the parts that k is cut into;
  * with several parts each writes a matrix of its own, which a sum joins.
  *
- * Variants: -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1}
+ * Variants: -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1} -DCG_SUBGROUP=0
  */
 #include "prelude.cl"
 

@@ -2,6 +2,8 @@
  * Normalization over groups of elements of [outer, channels, inner], its gradients, and the running statistics. A group
  * is `blocks` runs of `length` neighbours, `stride` apart. One worker (an item, or a work-group of CG_LANES) does a
  * group: two passes for mean and variance, a third to write.
+ *
+ * Variants: -DCG_LANES={1,CG_GROUP}
  */
 #include "rows.cl"
 

@@ -3,6 +3,8 @@
  * elements of y that were made from one of x.
  *
  * CG_MODE  0: a constant, 1: mirrored, 2: the last element, 3: the other end
+ *
+ * Variants: -DCG_MODE={0,1,2,3}
  */
 #include "prelude.cl"
 

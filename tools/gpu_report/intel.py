@@ -5,8 +5,8 @@ import struct
 from .loops import Line, hot_loop
 from .tools import run
 
-# the disassembler's name, threads of an execution unit, options of the kernels (choose_options of opencl.c)
-TARGETS = {"skl": ("9", 7), "tgllp": ("12p1", 7), "acm-g10": ("12p71", 8), "pvc": ("12p72", 8)}
+# the disassembler's name, threads of an execution unit, the sub-group that choose_subgroup of opencl.c asks for
+TARGETS = {"skl": ("9", 7, 0), "tgllp": ("12p1", 7, 0), "acm-g10": ("12p71", 8, 0), "pvc": ("12p72", 8, 16)}
 
 
 def sections_of(data):
@@ -44,7 +44,8 @@ def bounds(body):
 
 
 def report(source, target, folder, options):
-    platform, threads = TARGETS[target]
+    platform, threads, subgroup = TARGETS[target]
+    options = [option.replace("-DCG_SUBGROUP=0", f"-DCG_SUBGROUP={subgroup}") for option in options]
     log = run(["ocloc", "compile", "-file", source, "-device", target, "-options",
                " ".join(["-cl-std=CL1.2", *options]), "-internal_options", "-cl-intel-allow-zebin", "-output", "k",
                "-output_no_suffix", "-out_dir", folder])

@@ -10,9 +10,10 @@
  * get_group_id(1) counts the tiles' rows, get_group_id(2) the groups of channels times the parts that the sum is cut
  * into; with several parts each writes a dweight of its own, which a sum joins.
  *
- * Variants: -DCG_PASS={0,1,2}
+ * Variants: -DCG_PASS={0,1,2} -DCG_SUBGROUP=0
  */
 #include "conv.cl"
+#include "subgroup.cl"
 
 #ifndef CG_PASS
 #define CG_PASS 0
@@ -169,7 +170,7 @@ static inline void store_columns(const float4 *sums, __global float *c, __global
 }
 
 /* a: weight, of pass 2 dy; b: x, of pass 1 dy; c: the result. */
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+__kernel SUBGROUP __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 conv_tile(__global const float *a, ulong a_at, ulong a_group, __global const float *b, ulong b_at, ulong b_group,
           __global float *c, ulong c_at, ulong c_group, ulong c_part, __global const float *bias, convolution v) {
     __local float tile_a[DEPTH * STRIDE] __attribute__((aligned(16)));

@@ -1,6 +1,6 @@
 /*
- * Cross-entropy of rows of logits against a class each, and its gradient. A class out of range reads nothing: its loss
- * is NaN, its gradient 0, and the first one to come leaves its place in the error words.
+ * Cross-entropy of rows of logits against a class each, its gradient, and the weights of classes. A class out of range
+ * reads nothing: its loss is NaN, its gradient 0, and the first one to come leaves its place in the error words.
  *
  * Variants: -DCG_LANES={1,CG_GROUP} -DCG_TARGET={int,long}
  */
@@ -21,8 +21,9 @@
 #endif
 
 __kernel void cross_entropy(__global const float *logits, ulong logits_at, __global const CG_TARGET *target,
-                            ulong target_at, __global float *loss, ulong loss_at, __global float *sums, ulong sums_at,
-                            ulong rows, ulong classes, ulong rows_each, __global long *errors, int number) {
+                            ulong target_at, __global const float *factor, ulong factor_at, __global float *loss,
+                            ulong loss_at, __global float *sums, ulong sums_at, ulong rows, ulong classes,
+                            ulong rows_each, long ignored, int has_factor, __global long *errors, int number) {
     ROW_SCRATCH(scratch);
     ulong first = ROW_WORKER * rows_each, end = min(first + rows_each, rows);
     for (ulong row = first; row < end; row++) {
@@ -30,35 +31,73 @@ __kernel void cross_entropy(__global const float *logits, ulong logits_at, __glo
         float2 sum = row_log_sum_exp(from, classes, scratch);
         if (ROW_LANE == 0) {
             long class = target[target_at + row];
-            bool inside = in_range(class, classes);
-            report(errors, number, row, class, classes);
-            loss[loss_at + row] = inside ? (sum.x - from[class]) + sum.y : NAN;
+            float value = 0.0f;
+            if (class != ignored) {
+                report(errors, number, row, class, classes);
+                value = in_range(class, classes) ? (sum.x - from[class]) + sum.y : NAN;
+            }
+            loss[loss_at + row] = has_factor ? factor[factor_at + row] * value : value;
             vstore2(sum, row, sums + sums_at);
         }
     }
 }
 
-/* dlogits = dloss (exp(logits - sums.x - sums.y) - onehot(target)) */
+/* dlogits = dloss factor (exp(logits - sums.x - sums.y) - onehot(target)), nothing for a row that does not count. */
 __kernel void cross_entropy_backward(__global const float *logits, ulong logits_at, __global const CG_TARGET *target,
                                      ulong target_at, __global const float *sums, ulong sums_at,
-                                     __global const float *dloss, ulong dloss_at, __global float *dlogits,
-                                     ulong dlogits_at, ulong rows, ulong classes, ulong rows_each, int add,
+                                     __global const float *dloss, ulong dloss_at, __global const float *factor,
+                                     ulong factor_at, __global float *dlogits, ulong dlogits_at, ulong rows,
+                                     ulong classes, ulong rows_each, long ignored, int has_factor, int add,
                                      __global long *errors, int number) {
     ulong first = ROW_WORKER * rows_each, end = min(first + rows_each, rows);
     for (ulong row = first; row < end; row++) {
         long class = target[target_at + row];
-        bool inside = in_range(class, classes);
-        if (ROW_LANE == 0) {
+        bool counts = class != ignored && in_range(class, classes);
+        if (ROW_LANE == 0 && class != ignored) {
             report(errors, number, row, class, classes);
         }
         float2 sum = vload2(row, sums + sums_at);
-        float factor = inside ? dloss[dloss_at + row] : 0.0f;
+        float scale = has_factor ? dloss[dloss_at + row] * factor[factor_at + row] : dloss[dloss_at + row];
         ulong at = row * classes;
         for (ulong i = ROW_LANE * CG_WIDTH; i < classes; i += ROW_STEP) {
             int lane = (int)clamp(class - (long)i, -1L, (long)CG_WIDTH);
             vfloat onehot = LANE_NUMBERS == (vint)(lane) ? (vfloat)(1.0f) : (vfloat)(0.0f);
             vfloat share = exp((load_part(logits + logits_at + at + i, classes - i, 0.0f) - sum.x) - sum.y);
-            put_part((share - onehot) * factor, dlogits + dlogits_at + at + i, classes - i, add);
+            vfloat part = counts ? (share - onehot) * scale : (vfloat)(0.0f);
+            put_part(part, dlogits + dlogits_at + at + i, classes - i, add);
+        }
+    }
+}
+
+/* factor = weight[target], 0 for a class that is ignored, and the classes with 0 in place of that one. For a mean a
+ * worker has all of them, and divides them by their sum. */
+__kernel void class_weights(__global const CG_TARGET *target, ulong target_at, __global const float *weight,
+                            ulong weight_at, __global float *factor, ulong factor_at, __global long *chosen,
+                            ulong chosen_at, ulong n, ulong run, ulong classes, long ignored, int has_weight,
+                            int has_chosen, int mean, __global long *errors, int number) {
+    ROW_SCRATCH(scratch);
+    ulong first = ROW_WORKER * run, end = min(first + run, n);
+    float sum = 0.0f;
+    for (ulong i = first + ROW_LANE; i < end; i += CG_LANES) {
+        long class = target[target_at + i];
+        bool counts = class != ignored;
+        float value = counts ? 1.0f : 0.0f;
+        if (counts && classes > 0) {
+            report(errors, number, i, class, classes);
+        }
+        if (counts && has_weight) {
+            value = in_range(class, classes) ? weight[weight_at + class] : NAN;
+        }
+        if (has_chosen) {
+            chosen[chosen_at + i] = counts ? class : 0;
+        }
+        factor[factor_at + i] = value;
+        sum += value;
+    }
+    if (mean) {
+        float total = row_join(sum, scratch, 0);
+        for (ulong i = first + ROW_LANE; i < end; i += CG_LANES) {
+            factor[factor_at + i] /= total;
         }
     }
 }

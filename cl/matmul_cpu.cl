@@ -34,7 +34,7 @@ typedef struct {
 typedef struct {
     ulong m, n, k;
     ulong at, batch, ld, bias_at;
-    ulong add, has_bias;
+    ulong add, has_bias, relu;
     ulong row_tiles, column_tiles,
         columns_first; /* which tiles come one after the other: those of one row, or column */
 } result;
@@ -177,13 +177,18 @@ static inline void store_row(const float *row, __global float *c, __global const
             if (r->add) {
                 value += VLOAD(c + i);
             }
-            VSTORE(r->has_bias ? value + VLOAD(bias + i) : value, c + i);
+            value = r->has_bias ? value + VLOAD(bias + i) : value;
+            if (r->relu) {
+                value = relu_of(value);
+            }
+            VSTORE(value, c + i);
         }
         return;
     }
     for (ulong i = skip; i < count; i++) {
         float value = r->add ? c[i] + row[i] : row[i];
-        c[i] = r->has_bias ? value + bias[i] : value;
+        value = r->has_bias ? value + bias[i] : value;
+        c[i] = r->relu && value <= 0.0f ? 0.0f : value;
     }
 }
 
@@ -260,6 +265,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_vector(__glo
             sum += part[i];
         }
         sum = r.add ? c[row * r.ld] + sum : sum;
-        c[row * r.ld] = r.has_bias ? sum + bias[r.bias_at] : sum;
+        sum = r.has_bias ? sum + bias[r.bias_at] : sum;
+        c[row * r.ld] = r.relu && sum <= 0.0f ? 0.0f : sum;
     }
 }

@@ -4,7 +4,6 @@
  * loads of four neighbours; what is left, and tiles across an edge, take a loop that checks, and reads zeros outside.
  *
  * CG_TRANSPOSE_A, CG_TRANSPOSE_B  1: stored [k, m], [n, k]
- * CG_SUBGROUP  the sub-group that Intel's compiler is asked for; 0: its own choice
  *
  * get_group_id(1) counts the tiles' rows, get_group_id(2) the matrices of the batch times the parts that k is cut into;
  * with several parts each writes a matrix of its own, which a sum joins.
@@ -12,23 +11,13 @@
  * Variants: -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1} -DCG_SUBGROUP=0
  */
 #include "prelude.cl"
+#include "subgroup.cl"
 
 #ifndef CG_TRANSPOSE_A
 #define CG_TRANSPOSE_A 0
 #endif
 #ifndef CG_TRANSPOSE_B
 #define CG_TRANSPOSE_B 0
-#endif
-
-#ifndef CG_SUBGROUP
-#define CG_SUBGROUP 0
-#endif
-
-/* Left alone, compilers for GPUs whose smallest sub-group has 16 items choose 32, and run out of registers. */
-#if CG_SUBGROUP
-#define SUBGROUP __attribute__((intel_reqd_sub_group_size(CG_SUBGROUP)))
-#else
-#define SUBGROUP
 #endif
 
 #define TILE_M 128
@@ -45,7 +34,7 @@ typedef struct {
     ulong lda, ldb, ldc;
     ulong stride_a, stride_b, stride_c;
     ulong parts, part_k;
-    ulong add, has_bias;
+    ulong add, has_bias, relu;
 } product;
 
 /* Where an item's first four elements of a tile are: (depth, place across), by the axis that is stored without gaps. */
@@ -112,7 +101,8 @@ static inline void store_four(float4 sums, __global float *c, __global const flo
     for (uint i = 0; i < 4; i++) {
         if (column + i < p->n) {
             float sum = p->add ? c[i] + value[i] : value[i];
-            c[i] = p->has_bias ? sum + bias[i] : sum;
+            sum = p->has_bias ? sum + bias[i] : sum;
+            c[i] = p->relu && sum <= 0.0f ? 0.0f : sum; /* NaN stays */
         }
     }
 }

@@ -54,7 +54,7 @@ static inline float group_squares(__global const float *x, const groups *all, fl
 __kernel void normalize_groups(__global const float *x, ulong x_at, __global const float *weight, ulong weight_at,
                                __global const float *bias, ulong bias_at, __global float *y, ulong y_at,
                                __global float *stats, ulong stats_at, groups all, int has_weight, int has_bias,
-                               int centered, float eps) {
+                               int centered, int relu, float eps) {
     ROW_SCRATCH(scratch);
     ulong first = ROW_WORKER * all.each, end = min(first + all.each, all.count);
     float share = 1.0f / (float)(all.blocks * all.length);
@@ -72,6 +72,9 @@ __kernel void normalize_groups(__global const float *x, ulong x_at, __global con
             vfloat normal = (load_part(from + at, all.length - i, 0.0f) - mean) * rstd;
             vfloat value = normal * weights_at(weight + weight_at, has_weight, &all, group, b, i, 1.0f) +
                            weights_at(bias + bias_at, has_bias, &all, group, b, i, 0.0f);
+            if (relu) {
+                value = relu_of(value);
+            }
             store_part(value, to + at, all.length - i);
         }
     }

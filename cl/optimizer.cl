@@ -1,60 +1,75 @@
-/* Optimizer steps: one pass over a parameter, its gradient and its state. Hyper-parameters that change from step to
- * step are read from the device. */
+/*
+ * Optimizer steps: one pass over a parameter, its gradient and its states. What is done to an element is a row of
+ * updates.def, one program a row and a choice of states (-DCG_UPDATE_ROW=row_adam_step -DCG_HAS=3: bit k for state k).
+ * The numbers that change from step to step are read from the device.
+ *
+ * Variants: -DCG_UPDATE_ROW={CG_UPDATE} -DCG_HAS={0,7}
+ */
 #include "prelude.cl"
 
-/* hyper = (learning rate, 1 in the very first step). Without momentum no buffer is touched. */
-__kernel void sgd_step(__global const float *hyper, ulong hyper_at, __global const float *grad, ulong grad_at,
-                       __global float *param, ulong param_at, __global float *buffer, ulong buffer_at, ulong n,
-                       ulong run, int has_momentum, int nesterov, float momentum, float undamped, float weight_decay) {
-    ulong first = get_global_id(0) * run, end = min(first + run, n);
-    float rate = hyper[hyper_at];
-    bool very_first = hyper[hyper_at + 1] != 0.0f;
-    for (ulong i = first; i < end; i += CG_WIDTH) {
-        ulong count = end - i;
-        vfloat p = load_part(param + param_at + i, count, 0.0f);
-        vfloat d = load_part(grad + grad_at + i, count, 0.0f);
-        if (weight_decay != 0.0f) {
-            d += weight_decay * p;
-        }
-        if (has_momentum) {
-            vfloat moved = d;
-            if (!very_first) {
-                moved = momentum * load_part(buffer + buffer_at + i, count, 0.0f) + undamped * d;
-            }
-            store_part(moved, buffer + buffer_at + i, count);
-            d = nesterov ? d + momentum * moved : moved;
-        }
-        store_part(p - rate * d, param + param_at + i, count);
+#ifndef CG_UPDATE_ROW
+#define CG_UPDATE_ROW row_adam_step
+#endif
+#ifndef CG_HAS
+#define CG_HAS 3
+#endif
+#define CG_NUMBERS 12
+
+#define R(constant) constant##f
+#define ABS fabs
+#define SQRT sqrt
+#define HAS(k) (CG_HAS >> (k)&1)
+
+typedef vfloat value;
+typedef float number;
+
+typedef struct {
+    vfloat p, s0, s1, s2;
+} element;
+
+#define CG_UPDATE(NAME, name, statements)                                                                              \
+    static inline element row_##name(element e, vfloat g, const float *h, float n0, float n1) {                        \
+        vfloat p = e.p, s0 = e.s0, s1 = e.s1, s2 = e.s2;                                                               \
+        statements e.p = p;                                                                                            \
+        e.s0 = s0;                                                                                                     \
+        e.s1 = s1;                                                                                                     \
+        e.s2 = s2;                                                                                                     \
+        return e;                                                                                                      \
     }
+#include "updates.def"
+
+static inline vfloat load_state(__global const float *state, ulong count, int has) {
+    return has ? load_part(state, count, 0.0f) : (vfloat)(0.0f);
 }
 
-/* Denormals become 0: they slow CPUs down and no update is large enough to notice. NaN stays. */
-static inline vfloat without_denormals(vfloat moment) {
-    return fabs(moment) < (vfloat)(FLT_MIN) ? (vfloat)(0.0f) : moment;
-}
-
-/* hyper = (learning rate, 1 - beta1^t, sqrt(1 - beta2^t)); rest1 = 1 - beta1, rest2 = 1 - beta2. */
-__kernel void adam_step(__global const float *hyper, ulong hyper_at, __global const float *grad, ulong grad_at,
-                        __global float *param, ulong param_at, __global float *exp_avg, ulong exp_avg_at,
-                        __global float *exp_avg_sq, ulong exp_avg_sq_at, ulong n, ulong run, int decoupled, float rest1,
-                        float beta2, float rest2, float eps, float weight_decay) {
+__kernel void update(__global const float *hyper, ulong hyper_at, __global const float *grad, ulong grad_at,
+                     __global const float *norm0, ulong norm0_at, __global const float *norm1, ulong norm1_at,
+                     __global float *param, ulong param_at, __global float *state0, ulong state0_at,
+                     __global float *state1, ulong state1_at, __global float *state2, ulong state2_at, ulong n,
+                     ulong run) {
     ulong first = get_global_id(0) * run, end = min(first + run, n);
-    float rate = hyper[hyper_at], step = rate / hyper[hyper_at + 1], correction = hyper[hyper_at + 2];
+    float h[CG_NUMBERS];
+    for (uint k = 0; k < CG_NUMBERS; k++) {
+        h[k] = hyper[hyper_at + k];
+    }
+    float n0 = norm0[norm0_at], n1 = norm1[norm1_at];
     for (ulong i = first; i < end; i += CG_WIDTH) {
         ulong count = end - i;
-        vfloat p = load_part(param + param_at + i, count, 0.0f);
-        vfloat g = load_part(grad + grad_at + i, count, 0.0f);
-        if (decoupled) {
-            p -= rate * weight_decay * p;
-        } else if (weight_decay != 0.0f) {
-            g += weight_decay * p;
+        element e;
+        e.p = load_part(param + param_at + i, count, 0.0f);
+        e.s0 = load_state(state0 + state0_at + i, count, HAS(0));
+        e.s1 = load_state(state1 + state1_at + i, count, HAS(1));
+        e.s2 = load_state(state2 + state2_at + i, count, HAS(2));
+        e = CG_UPDATE_ROW(e, load_part(grad + grad_at + i, count, 0.0f), h, n0, n1);
+        store_part(e.p, param + param_at + i, count);
+        if (HAS(0)) {
+            store_part(e.s0, state0 + state0_at + i, count);
         }
-        vfloat m = load_part(exp_avg + exp_avg_at + i, count, 0.0f);
-        vfloat v = load_part(exp_avg_sq + exp_avg_sq_at + i, count, 0.0f);
-        m = without_denormals(m + rest1 * (g - m));
-        v = without_denormals(beta2 * v + rest2 * g * g);
-        store_part(m, exp_avg + exp_avg_at + i, count);
-        store_part(v, exp_avg_sq + exp_avg_sq_at + i, count);
-        store_part(p - step * m / (sqrt(v) / correction + eps), param + param_at + i, count);
+        if (HAS(1)) {
+            store_part(e.s1, state1 + state1_at + i, count);
+        }
+        if (HAS(2)) {
+            store_part(e.s2, state2 + state2_at + i, count);
+        }
     }
 }

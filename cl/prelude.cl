@@ -33,6 +33,11 @@ typedef CG_JOIN(int, CG_WIDTH) vint;
 #define VLOAD(from) CG_JOIN(vload, CG_WIDTH)(0, from)
 #define VSTORE(value, to) CG_JOIN(vstore, CG_WIDTH)(value, 0, to)
 
+/* x <= 0 ? 0 : x; NaN stays. */
+static inline vfloat relu_of(vfloat x) {
+    return select(x, (vfloat)(0.0f), x <= (vfloat)(0.0f));
+}
+
 /* (quotient, rest) by one division. */
 static inline ulong2 divide(ulong x, ulong by) {
     ulong quotient = x / by;

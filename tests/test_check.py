@@ -130,6 +130,17 @@ class Decorators(CommandTest):
         self.assertEqual(forbidden.returncode, 3)
         self.assertRegex(forbidden.stderr, "cannot run .*: tiny runs relu only; falling back to the CPU is not allowed")
 
+    def test_eval_and_predict_tell_or_forbid_fallbacks_too(self):
+        out = self.path / "model.safetensors"
+        self.assertEqual(self.train("cpu", "--quiet", "--out", out).returncode, 0)
+        for command in (["eval", out], ["predict", out, "--count", "2"]):
+            told = self.run_command(*command, "--device", "liar:one")
+            self.assertRegex(told.stderr, r"matmul +\d+ times, [\d.]+ [KM]?i?B moved: tiny runs relu only")
+            self.assertEqual(self.run_command(*command, "--device", "liar:one", "--fallback", "allow").stderr, "")
+            forbidden = self.run_command(*command, "--device", "liar:one", "--fallback", "error")
+            self.assertEqual(forbidden.returncode, 3)
+            self.assertIn("falling back to the CPU is not allowed", forbidden.stderr)
+
 
 class Devices(CommandTest):
     def test_tells_what_each_leaves_to_the_cpu_and_why(self):

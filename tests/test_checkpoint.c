@@ -87,15 +87,19 @@ static double fingerprint(const cg_module *model) {
 }
 
 static cg_checkpoint_info example_info(void) {
+    static double mean[] = {0.1, 1.0 / 3.0}, std[] = {0.30810001, 1e-7};
+    static char *names[] = {"a", "\"b\", c]", "\xc3\xa4", "d", "e", "f", "g", "h", "i", ""};
     return (cg_checkpoint_info){
         .model = MODEL,
         .data = "dig\"its\n",
+        .target = "price, in \xe2\x82\xac",
         .sample = CG_SHAPE(1, 28, 28),
         .classes = 10,
         .has_normalization = true,
         .channels = 2,
-        .mean = {0.1, 1.0 / 3.0},
-        .std = {0.30810001, 1e-7},
+        .mean = mean,
+        .std = std,
+        .class_names = names,
         .has_split = true,
         .valid = 1.0 / 6.0,
         .split_seed = UINT64_MAX,
@@ -107,20 +111,27 @@ static cg_checkpoint_info example_info(void) {
         .batch = 64,
         .limit = 1000,
         .shuffle = true,
+        .notes[CG_NOTE_SCHEDULE] = "StepLR(step_size=30)",
     };
 }
 
 static void expect_info(const cg_checkpoint_info *a, const cg_checkpoint_info *b) {
     cr_assert_str_eq(a->model, b->model);
     cr_assert_str_eq(a->data, b->data);
+    cr_assert_str_eq(a->target, b->target);
     cr_assert_str_eq(a->optimizer, b->optimizer);
     cr_assert_str_eq(a->loss, b->loss);
     cr_assert(cg_shape_equal(&a->sample, &b->sample) && a->classes == b->classes);
+    for (int i = 0; i < 10; i++) {
+        cr_assert_str_eq(a->class_names[i], b->class_names[i]);
+    }
     cr_assert(a->has_normalization && a->channels == 2 && a->has_split);
     cr_assert(a->mean[0] == b->mean[0] && a->mean[1] == b->mean[1]);
     cr_assert(a->std[0] == b->std[0] && a->std[1] == b->std[1]);
     cr_assert(a->valid == b->valid && a->split_seed == b->split_seed && a->seed == b->seed);
     cr_assert(a->epoch == b->epoch && a->position == b->position && a->batch == b->batch);
+    cr_assert_str_eq(a->notes[CG_NOTE_SCHEDULE], b->notes[CG_NOTE_SCHEDULE]);
+    cr_assert_null(a->notes[CG_NOTE_SCHEDULE_STATE]);
     cr_assert(a->limit == b->limit && a->shuffle == b->shuffle && a->optimizer_steps == 17);
 }
 

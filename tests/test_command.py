@@ -97,13 +97,13 @@ class Usage(CommandTest):
 
     def test_version_names_backends_and_libraries(self):
         text = self.good("--version")
-        for word in (r"\Aclgrad \d", "backend cpu", "backend reference", "zlib", "cJSON"):
+        for word in (r"\Aclgrad \d", "backend cpu", "backend reference", "zlib", "cJSON", "libpng", "libjpeg"):
             self.assertRegex(text, word)
 
     def test_wrong_flags_are_usage_errors(self):
         for pattern, *arguments in (
                 ("unknown flag --foo .*clgrad train --help", "--foo"), ("unknown flag --foo", "--foo=3"),
-                ("unknown flag --schedule", "--schedule", "none"), ("unknown flag -x", "-x"),
+                ("unknown flag -x", "-x"),
                 ("--batch 0.*at least 1", "--batch", 0), ("--batch -3", "--batch", -3), ("--batch x", "--batch=x"),
                 ("--batch 1e3", "--batch", "1e3"), ("--batch needs a value", "--batch"),
                 ("--batch needs a value", "--batch", "--json"), ("--quiet takes no value", "--quiet=1"),
@@ -241,6 +241,26 @@ class Training(CommandTest):
         self.good("train", "--resume", "half", "--out", "half", "--epochs", 100, "--quiet")
         self.assertEqual(read_bytes(self.path("whole")), read_bytes(self.path("half")))
 
+    def test_every_optimizer_goes_on_with_the_same_bytes(self):
+        for optimizer in ("SGD(lr=0.1, momentum=0.9)", "Adam(amsgrad=True)", "AdamW()", "RMSprop(momentum=0.5, centered=True)",
+                          "Adagrad(lr_decay=0.1, initial_accumulator_value=0.1)", "Adadelta()", "NAdam()", "RAdam()", "Lion()", "LAMB()"):
+            with self.subTest(optimizer=optimizer):
+                self.train("--limit", 128, "--optimizer", optimizer, "--epochs", 2, "--out", "whole")
+                self.train("--limit", 128, "--optimizer", optimizer, "--epochs", 1, "--out", "half")
+                self.good("train", "--resume", "half", "--out", "half", "--epochs", 2, "--quiet")
+                self.assertEqual(read_bytes(self.path("whole")), read_bytes(self.path("half")))
+
+    def test_a_checkpoint_from_before_an_optimizer_had_all_its_arguments_goes_on(self):
+        self.train("--epochs", 2, "--out", "whole")
+        self.train("--epochs", 1, "--out", "half")
+        header, tensors = read_safetensors(self.path("half"))
+        text = header["__metadata__"]["optimizer"]
+        header["__metadata__"]["optimizer"] = re.sub(r", amsgrad=.*\)", ")", text)
+        self.assertNotEqual(header["__metadata__"]["optimizer"], text)
+        write_safetensors(self.path("half"), header, tensors)
+        self.good("train", "--resume", "half", "--out", "half", "--epochs", 2, "--quiet")
+        self.assertEqual(read_bytes(self.path("whole")), read_bytes(self.path("half")))
+
     def test_flags_that_disagree_with_the_resumed_file_are_named(self):
         self.train("--epochs", 1, "--out", "a")
         for pattern, *arguments in (
@@ -280,6 +300,7 @@ class Files(CommandTest):
                 self.assertEqual(result.stdout, "")
         self.bad(4, "cannot write missing/log", "train", "--log", "missing/log", "--epochs", 1000000)
 
+    @unittest.skipIf("CLGRAD_TEST_COVERAGE" in os.environ, "the limit of a file's size would cut the files of counters, too")
     def test_a_full_disk_leaves_the_old_checkpoint_whole(self):
         def limit_files():
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -456,7 +477,7 @@ class Results(CommandTest):
         result = json.loads(self.good("info", "mlp", "--input", "1,28,28", "--json"))
         self.assertEqual(result["parameters"], 669706)
         self.assertEqual(result["layers"][-1]["output"], [1, 10])
-        self.bad(2, "--input", "info", "mlp")
+        self.bad(2, "--input", "info", SMALL)
         self.bad(2, "--input 'x'", "info", "mlp", "--input", "x")
         self.bad(4, r"\[1, 3\].*\[10, 64\]", "info", "Linear(64, 10)", "--input", 3)
 

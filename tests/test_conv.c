@@ -1,4 +1,5 @@
 /* Convolution: known values, gradients at sizes where kernels cut their work, an empty batch, wrong arguments. */
+#include "device_and_tape.h"
 #include "devices.h"
 #include "failures.h"
 #include "gradcheck.h"
@@ -12,20 +13,6 @@
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
-static cg_device *device;
-static cg_tape *tape;
-
-static void open_device(void) {
-    device = test_device_open();
-    tape = cg_tape_create(device);
-    cr_assert(tape != NULL, "%s", cg_error_message());
-}
-
-static void close_device(void) {
-    cg_tape_destroy(tape);
-    cg_device_close(device);
-}
 
 TestSuite(conv, .init = open_device, .fini = close_device);
 

@@ -6,7 +6,10 @@
 
 #include <clgrad/clgrad.h>
 
+#include "alloc.h"
 #include "broadcast.h"
+#include "builtin.h"
+#include "record.h"
 #include "tensors.h"
 
 Test(core, every_status_has_a_name_and_a_meaning) {
@@ -101,6 +104,75 @@ Test(core, tensors_begin_as_zeros_and_convert) {
     cg_device_close(device);
 }
 
+Test(core, data_types_have_names_and_sizes) {
+    static const struct {
+        cg_dtype dtype;
+        const char *name;
+        size_t bytes;
+    } known[] = {{CG_F32, "f32", 4}, {CG_F64, "f64", 8}, {CG_I32, "i32", 4},
+                 {CG_I64, "i64", 8}, {CG_U8, "u8", 1},   {(cg_dtype)77, "?", 0}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        cr_expect_str_eq(cg_dtype_name(known[i].dtype), known[i].name);
+        cr_expect_eq(cg_dtype_size(known[i].dtype), known[i].bytes);
+    }
+}
+
+/* Five elements behind one that is not theirs, as doubles. */
+static cg_operand operand_of(cg_dtype dtype, void *memory) {
+    return (cg_operand){.buffer = memory, .offset = 1, .extent = 5, .shape = CG_SHAPE(5), .dtype = dtype};
+}
+
+static double element(cg_dtype dtype, const void *memory, size_t i) {
+    return dtype == CG_F32   ? (double)((const float *)memory)[i]
+           : dtype == CG_F64 ? ((const double *)memory)[i]
+           : dtype == CG_I32 ? (double)((const int32_t *)memory)[i]
+           : dtype == CG_I64 ? (double)((const int64_t *)memory)[i]
+                             : (double)((const uint8_t *)memory)[i];
+}
+
+Test(core, the_reference_fills_copies_and_adds_every_data_type) {
+    static const cg_dtype dtypes[] = {CG_F32, CG_F64, CG_I32, CG_I64, CG_U8};
+    for (size_t k = 0; k < 5; k++) {
+        double from[8] = {0}, to[8] = {0};
+        const cg_fill_attrs seven = {.size = sizeof seven, .value = 7};
+        const cg_no_attrs none = {.size = sizeof none};
+        cg_op fill = {.kind = cg_kind(CG_OP_FILL), .attrs = &seven, .n_outputs = 1};
+        cg_op copy = {.kind = cg_kind(CG_OP_COPY), .attrs = &none, .n_inputs = 1, .n_outputs = 1};
+        fill.outputs[0] = copy.inputs[0] = operand_of(dtypes[k], from);
+        copy.outputs[0] = operand_of(dtypes[k], to);
+        cr_assert_eq(cg_backend_reference.run(NULL, &fill), CG_OK);
+        cr_assert_eq(cg_backend_reference.run(NULL, &copy), CG_OK);
+        copy.accumulate = 1;
+        cr_assert_eq(cg_backend_reference.run(NULL, &copy), CG_OK);
+        for (size_t i = 0; i < 7; i++) {
+            bool inside = i > 0 && i < 6;
+            cr_expect_eq(element(dtypes[k], to, i), inside ? 14 : 0, "%s[%zu]", cg_dtype_name(dtypes[k]), i);
+        }
+    }
+}
+
+Test(core, real_numbers_are_read_as_floats_and_doubles_of_either) {
+    for (int wide = 0; wide < 2; wide++) {
+        cg_device *device;
+        cg_tensor *tensor;
+        float floats[3];
+        double doubles[3];
+        cr_assert_eq(cg_device_open(wide ? "reference,dtype=f64" : "reference", &device), CG_OK);
+        cr_assert_eq(cg_tensor_create(device, cg_device_real(device), &CG_SHAPE(3), &tensor), CG_OK);
+        cr_assert_eq(cg_tensor_write_f32(tensor, (float[]){1, 2.5f, -3}, 3), CG_OK);
+        cr_assert_eq(cg_tensor_read_f32(tensor, floats, 3), CG_OK, "%s", cg_error_message());
+        cr_assert_eq(cg_tensor_read_f64(tensor, doubles, 3), CG_OK);
+        cr_expect(floats[1] == 2.5f && doubles[1] == 2.5 && floats[2] == -3 && doubles[2] == -3);
+        cr_expect_eq(cg_tensor_read_f32(tensor, floats, 2), CG_ERR_SHAPE);
+        cr_expect_eq(cg_tensor_read_f64(tensor, doubles, 4), CG_ERR_SHAPE);
+        cg_alloc_fail_at(1);
+        cr_expect_eq(cg_tensor_read_f32(tensor, floats, 3), wide ? CG_ERR_MEMORY : CG_OK);
+        cg_alloc_fail_at(0);
+        cg_tensor_destroy(tensor);
+        cg_device_close(device);
+    }
+}
+
 Test(core, tensors_refuse_what_does_not_fit) {
     cg_device *device;
     cr_assert_eq(cg_device_open("cpu", &device), CG_OK);
@@ -108,8 +180,13 @@ Test(core, tensors_refuse_what_does_not_fit) {
     cr_expect_eq(cg_tensor_create(device, CG_F32, &CG_SHAPE(2, -1), &tensor), CG_ERR_SHAPE);
     cr_expect_eq(cg_tensor_create(device, CG_F32, &CG_SHAPE(INT64_MAX, 8), &tensor), CG_ERR_SHAPE);
     cr_expect_eq(cg_tensor_create(device, (cg_dtype)77, &CG_SHAPE(2), &tensor), CG_ERR_DTYPE);
+    cg_shape ranks[] = {{.rank = -1}, {.rank = CG_MAX_RANK + 1}};
+    cr_expect_eq(cg_tensor_create(device, CG_F32, &ranks[0], &tensor), CG_ERR_SHAPE);
+    cr_expect_eq(cg_tensor_create(device, CG_F32, &ranks[1], &tensor), CG_ERR_SHAPE);
     cr_assert_eq(cg_tensor_create(device, CG_F32, &CG_SHAPE(6), &tensor), CG_OK);
     float values[6];
+    double item;
+    cr_expect_eq(cg_tensor_item(tensor, &item), CG_ERR_SHAPE);
     cr_expect_eq(cg_tensor_write_f32(tensor, values, 5), CG_ERR_SHAPE);
     cr_expect_eq(cg_tensor_read(tensor, values, 20), CG_ERR_SHAPE);
     cr_expect_eq(cg_tensor_view(tensor, 2, &CG_SHAPE(5), &view), CG_ERR_SHAPE);

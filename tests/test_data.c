@@ -86,8 +86,9 @@ Test(data, the_digits_have_the_published_classes) {
 }
 
 Test(data, the_first_digit_is_a_zero) {
+    static const double mean = 0.5, deviation = 0.25;
     static const float row[8] = {0, 0, 5, 13, 9, 1, 0, 0};
-    cg_data_options options = {.normalize = CG_NORMALIZE_GIVEN, .channels = 1, .mean = {0.5}, .std = {0.25}};
+    cg_data_options options = {.normalize = CG_NORMALIZE_GIVEN, .channels = 1, .mean = &mean, .std = &deviation};
     cg_data *data = load("digits", &options);
     float x[64], pixels[64];
     int64_t y, first = 0;
@@ -166,9 +167,10 @@ Test(data, options_that_leave_nothing_are_refused) {
     expect_load_failure("digits", &(cg_data_options){.valid = 0.9999}, CG_ERR_ARGUMENT, "leaves no row for training");
     expect_load_failure("digits", &(cg_data_options){.valid = 1e-4}, CG_ERR_ARGUMENT, "leaves no row for validation");
     expect_load_failure("digits", &(cg_data_options){.limit = -1}, CG_ERR_ARGUMENT, "limit of -1");
-    cg_data_options options = {.normalize = CG_NORMALIZE_GIVEN, .channels = 1, .std = {0}};
+    double mean[3] = {0}, std[3] = {0};
+    cg_data_options options = {.normalize = CG_NORMALIZE_GIVEN, .channels = 1, .mean = mean, .std = std};
     expect_load_failure("digits", &options, CG_ERR_ARGUMENT, "standard deviation of 0");
-    options.std[0] = INFINITY;
+    std[0] = INFINITY;
     expect_load_failure("digits", &options, CG_ERR_ARGUMENT, "standard deviation of inf");
     options.channels = 3;
     expect_load_failure("digits", &options, CG_ERR_ARGUMENT, "3 pairs");
@@ -363,7 +365,8 @@ Test(data, images_with_channels_are_normalised_one_by_one) {
     cr_assert(cg_data_rows(data, CG_SPLIT_TRAIN, &row, 1, x, NULL) == CG_OK);
     cr_assert(fabsf(x[0]) < 1e-6f && fabs((double)x[3] - (3 - 19) / 255.0 / info->std[1]) < 1e-6);
     cg_data_destroy(data);
-    cg_data_options given = {.normalize = CG_NORMALIZE_GIVEN, .channels = 1, .mean = {0.5}, .std = {2}};
+    const double half[3] = {0.5}, two[3] = {2};
+    cg_data_options given = {.normalize = CG_NORMALIZE_GIVEN, .channels = 1, .mean = half, .std = two};
     data = load(folder.path, &given);
     cr_assert(cg_data_describe(data)->std[1] == 2, "one pair serves all channels");
     cg_data_destroy(data);
@@ -379,9 +382,9 @@ Test(data, paths_that_are_no_data_are_refused) {
     test_folder folder = test_folder_make();
     char path[TEST_PATH_SIZE];
     expect_load_failure(test_path(&folder, "nothing", path), NULL, CG_ERR_FILE, "nothing\": it is not digits or mnist");
-    expect_load_failure(folder.path, NULL, CG_ERR_FILE, "has no " TRAIN_IMAGES);
-    test_file_write(&folder, "table.csv", "1,2\n", 4);
-    expect_load_failure(test_path(&folder, "table.csv", path), NULL, CG_ERR_FILE, "it is a file, but a folder");
+    expect_load_failure(folder.path, NULL, CG_ERR_FORMAT, "has neither MNIST's IDX files nor folders of images");
+    test_file_write(&folder, "table.xls", "1,2\n", 4);
+    expect_load_failure(test_path(&folder, "table.xls", path), NULL, CG_ERR_FILE, "a file must be .csv, .tsv, .npy or");
     cr_assert(mkdir(test_path(&folder, TRAIN_IMAGES, path), 0700) == 0);
     test_file_write(&folder, TRAIN_CLASSES, train_classes, sizeof train_classes);
     expect_load_failure(folder.path, NULL, CG_ERR_FILE, "not a regular file");
@@ -400,16 +403,97 @@ Test(data, mnist_is_searched_first_where_clgrad_data_says) {
     test_folder_remove(&folder);
 }
 
-Test(data, memory_that_runs_out_is_survived) {
-    test_folder folder = small_data();
+/* Each allocation fails once. */
+static void expect_survival(const char *source) {
     cg_status status = CG_ERR_MEMORY;
     for (long call = 1; status != CG_OK; call++) {
         cg_alloc_fail_at(call);
         cg_data *data;
-        status = cg_data_load(folder.path, NULL, &data);
+        status = cg_data_load(source, NULL, &data);
         cg_alloc_fail_at(0);
-        cr_assert(call < 100 && (status == CG_OK || status == CG_ERR_MEMORY), "%s", cg_error_message());
+        cr_assert(call < 300 && (status == CG_OK || status == CG_ERR_MEMORY), "%s", cg_error_message());
         cg_data_destroy(data);
     }
+}
+
+Test(data, memory_that_runs_out_is_survived) {
+    test_folder folder = small_data();
+    char path[TEST_PATH_SIZE];
+    expect_survival(folder.path);
+    static const char table[] = "a,b,kind\n1,2,x\n3,4,\"y, or \"\"z\"\"\"\n5,6,x\n7,8,x\n9,10,x\n";
+    test_file_write(&folder, "table.csv", table, sizeof table - 1);
+    expect_survival(test_path(&folder, "table.csv", path));
+    test_folder_remove(&folder);
+}
+
+/* A table of 3000 rows of 4 numbers: 96,000 bytes. */
+static void write_long_table(const test_folder *folder) {
+    char *text = malloc(3000 * 40);
+    size_t length = 0;
+    for (int i = 0; i < 3000; i++) {
+        length += (size_t)sprintf(text + length, "%d,%d,%d.5,%d,%c\n", i, -i, i, i * i % 977, "ab"[i % 2]);
+    }
+    test_file_write(folder, "long.csv", text, length);
+    free(text);
+}
+
+Test(data, a_table_larger_than_the_memory_for_it_is_mapped_from_a_file) {
+    test_folder folder = test_folder_make(), temporary = test_folder_make();
+    char path[TEST_PATH_SIZE];
+    write_long_table(&folder);
+    test_path(&folder, "long.csv", path);
+    cr_assert(setenv("TMPDIR", temporary.path, 1) == 0);
+    cg_data *memory = load(path, NULL);
+    static float a[3000 * 4], b[3000 * 4];
+    static int64_t rows[2400], y[2400], z[2400];
+    for (int64_t i = 0; i < 2400; i++) {
+        rows[i] = i;
+    }
+    cr_assert(!cg_data_describe(memory)->streamed);
+    cr_assert(cg_data_rows(memory, CG_SPLIT_TRAIN, rows, 2400, a, y) == CG_OK);
+    for (int64_t limit = 1; limit < 100000; limit *= 40) {
+        const cg_data_options little = {.valid = -1, .memory = limit};
+        cg_data *mapped = load(path, &little);
+        cr_assert(cg_data_describe(mapped)->streamed && test_folder_count(&temporary) == 0, "the file has no name");
+        cr_assert(cg_data_rows(mapped, CG_SPLIT_TRAIN, rows, 2400, b, z) == CG_OK);
+        cr_assert(memcmp(a, b, 2400 * 4 * sizeof *a) == 0 && memcmp(y, z, sizeof y) == 0);
+        cg_data_destroy(mapped);
+    }
+    cr_assert(setenv("TMPDIR", "/nowhere", 1) == 0);
+    const cg_data_options little = {.valid = -1, .memory = 1};
+    expect_load_failure(path, &little, CG_ERR_FILE, "no file for it can be made in /nowhere");
+    cg_data_destroy(memory);
+    test_folder_remove(&folder);
+    test_folder_remove(&temporary);
+}
+
+Test(data, a_table_keeps_doubles_until_they_are_normalised) {
+    static const char table[] =
+        "\xEF\xBB\xBFtime, \"the \"\"kind\"\"\",v\r\n1700000000.25,b,-1\r\n\r\n1700000000.75 ,a,1\r\n"
+        "1700000000.25,b , -1e0";
+    test_folder folder = test_folder_make();
+    char path[TEST_PATH_SIZE];
+    test_file_write(&folder, "table.csv", table, sizeof table - 1);
+    const cg_data_options options = {.valid = 0, .target = "the \"kind\"", .limit = 2};
+    cg_data *data = load(test_path(&folder, "table.csv", path), &options);
+    const cg_data_info *info = cg_data_describe(data);
+    cr_assert(info->classes == 2 && info->rows[0] == 2 && info->channels == 2);
+    cr_assert(cg_shape_equal(&info->sample, &CG_SHAPE(2)) && info->mean[0] == 1700000000.5 && info->std[0] == 0.25);
+    cr_assert_str_eq(info->target, "the \"kind\"");
+    cr_assert_str_eq(cg_data_class_name(data, 1), "b");
+    float x[4];
+    int64_t rows[2] = {0, 1}, y[2];
+    cr_assert(cg_data_rows(data, CG_SPLIT_TRAIN, rows, 2, x, y) == CG_OK);
+    cr_assert(x[0] == -1 && x[1] == -1 && x[2] == 1 && x[3] == 1 && y[0] == 1 && y[1] == 0);
+    test_expect_failure(cg_data_targets(data, CG_SPLIT_TRAIN, rows, 2, x), CG_ERR_ARGUMENT, "have classes");
+    cg_data_destroy(data);
+    const cg_data_options numbers = {.valid = 0, .target = "v", .task = CG_TASK_NUMBERS};
+    test_file_write(&folder, "table.csv", "u,v\n1,0.5\n2,0.25\n", 17);
+    data = load(path, &numbers);
+    cr_assert(cg_data_describe(data)->targets == 1 && cg_data_describe(data)->classes == 0);
+    cr_assert(cg_data_targets(data, CG_SPLIT_TRAIN, rows, 2, x) == CG_OK && x[0] == 0.5f && x[1] == 0.25f);
+    test_expect_failure(cg_data_rows(data, CG_SPLIT_TRAIN, rows, 2, NULL, y), CG_ERR_ARGUMENT,
+                        "no classes but numbers");
+    cg_data_destroy(data);
     test_folder_remove(&folder);
 }

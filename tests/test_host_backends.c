@@ -62,7 +62,9 @@ static void check_class(const cg_backend *backend, cg_dtype dtype, int64_t label
     float logits[40] = {0}, loss[4], sums[8];
     int32_t small[4] = {0, 1, 2, (int32_t)label};
     int64_t large[4] = {0, 1, 2, label};
+    const cg_class_attrs attrs = {.size = sizeof attrs, .ignored = -100};
     cg_op op = {.kind = cg_kind(CG_OP_CROSS_ENTROPY),
+                .attrs = &attrs,
                 .n_inputs = 2,
                 .n_outputs = 2,
                 .inputs = {{logits, 0, 40, CG_SHAPE(4, 10), CG_F32},
@@ -96,18 +98,20 @@ Test(host_backends, reference_takes_the_first_largest_and_nan_as_largest) {
 Test(host_backends, adam_moments_that_are_too_small_become_zero) {
     const cg_backend *backends[] = {&cg_backend_cpu, &cg_backend_reference};
     for (int b = 0; b < 2; b++) {
-        float hyper[3] = {0.1f, 0.5f, 0.5f}, grad[20] = {0}, param[20], m[20], v[20];
+        float hyper[CG_UPDATE_NUMBERS] = {0.1f, 1.0f, 0.0f, 1.0f, 0.1f, 0.999f, 0.001f, 0.2f, 0.5f, 1e-8f},
+              grad[20] = {0}, param[20], m[20], v[20];
         for (int i = 0; i < 20; i++) {
             param[i] = 1.0f;
             m[i] = i == 7 ? NAN : i % 2 == 0 ? -1.2e-38f : 1.0f;
             v[i] = 1e-39f;
         }
-        cg_adam_attrs attrs = {sizeof attrs, 0, 0.9, 0.999, 1e-8, 0.0};
+        cg_no_attrs attrs = {sizeof attrs};
         cg_op op = {.kind = cg_kind(CG_OP_ADAM_STEP),
                     .attrs = &attrs,
                     .n_inputs = 2,
                     .n_outputs = 3,
-                    .inputs = {{hyper, 0, 3, CG_SHAPE(3), CG_F32}, {grad, 0, 20, CG_SHAPE(20), CG_F32}},
+                    .inputs = {{hyper, 0, CG_UPDATE_NUMBERS, CG_SHAPE(CG_UPDATE_NUMBERS), CG_F32},
+                               {grad, 0, 20, CG_SHAPE(20), CG_F32}},
                     .outputs = {{param, 0, 20, CG_SHAPE(20), CG_F32},
                                 {m, 0, 20, CG_SHAPE(20), CG_F32},
                                 {v, 0, 20, CG_SHAPE(20), CG_F32}}};

@@ -18,7 +18,7 @@ static void check_case(twin *t, twin_device *device, int variant) {
 
 /* The first case, and what else a slow device has the time for; its empty operands never get there. */
 static void check_kind(const cg_op_kind *kind, twin_device *device, uint32_t accumulate) {
-    double left = test_device_budget().total / 40;
+    double left = test_device_budget().total / 100;
     twin t;
     for (int variant = 0; twin_build(&t, kind->number, variant, kind->number * UINT64_C(1000) + (uint64_t)variant + 1);
          variant++) {

@@ -158,6 +158,43 @@ Test(loader, a_batch_of_no_rows_is_refused) {
     close(&f);
 }
 
+/* All values of two passes, the second begun in the middle of the first, by loaders of so many threads. */
+static void read_passes(int workers, float *x, int64_t *y) {
+    fixture f = {.device = test_device_open()};
+    const cg_data_options options = {.valid = 0.5, .workers = workers};
+    cr_assert(cg_data_load("digits", &options, &f.data) == CG_OK, "%s", cg_error_message());
+    cr_assert(cg_data_describe(f.data)->workers == (workers > 0 ? workers : 0));
+    cr_assert(cg_loader_create(f.device, f.data, CG_SPLIT_TRAIN, 50, &f.loader) == CG_OK, "%s", cg_error_message());
+    cr_assert(cg_loader_start(f.loader, true, 7, 3) == CG_OK);
+    next(&f);
+    next(&f);
+    cg_loader_skip(f.loader, 3); /* the threads are ahead, and have to forget what they made */
+    next(&f);
+    cr_assert(cg_loader_start(f.loader, true, 7, 4) == CG_OK);
+    for (cg_batch batch = next(&f); batch.n > 0; batch = next(&f)) {
+        cr_assert(cg_tensor_read_f32(batch.x, x, batch.n * SIZE) == CG_OK);
+        cr_assert(cg_tensor_read(batch.y, y, (size_t)batch.n * sizeof *y) == CG_OK);
+        x += batch.n * SIZE;
+        y += batch.n;
+    }
+    cr_assert(cg_loader_start(f.loader, true, 7, 5) == CG_OK);
+    next(&f); /* destroyed while the threads work */
+    close(&f);
+}
+
+Test(loader, batches_are_the_same_bits_whatever_the_number_of_threads) {
+    enum { ROWS = 898 };
+    static float expected[ROWS * SIZE], x[ROWS * SIZE];
+    static int64_t classes[ROWS], y[ROWS];
+    read_passes(-1, expected, classes);
+    for (int workers = 1; workers <= 5; workers += 2) {
+        memset(x, 0, sizeof x);
+        memset(y, 0, sizeof y);
+        read_passes(workers, x, y);
+        cr_assert(memcmp(x, expected, sizeof x) == 0 && memcmp(y, classes, sizeof y) == 0, "%d threads", workers);
+    }
+}
+
 Test(loader, memory_that_runs_out_is_survived) {
     fixture f = open(CG_SPLIT_VALID, 100);
     cg_status status = CG_ERR_MEMORY;

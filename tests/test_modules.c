@@ -152,8 +152,8 @@ Test(modules, errors_name_what_is_wrong) {
         {"Sequential(ReLU(), Residual(ReLU(), Nix()))", CG_ERR_NAME, "there is no module Nix"},
         {"Residual()", CG_ERR_ARGUMENT, "body is missing"},
         {"MSELoss('avg')", CG_ERR_ARGUMENT, "reduction is 'avg', expected 'mean', 'sum' or 'none'"},
-        {"CrossEntropyLoss(label_smoothing=0.1)", CG_ERR_NAME, "label_smoothing=0.1 is not there yet, only 0.0"},
-        {"CrossEntropyLoss(smoothing=0.1)", CG_ERR_ARGUMENT, "has no argument smoothing; it takes reduction='mean'"},
+        {"L1Loss(reduce=True)", CG_ERR_NAME, "reduce=True is not there yet, only None"},
+        {"CrossEntropyLoss(smoothing=0.1)", CG_ERR_ARGUMENT, "has no argument smoothing; it takes weight=None"},
         {"Flatten(start_dim=100)", CG_ERR_ARGUMENT, "start_dim 100"},
         {"Linear(9223372036854775807, 9223372036854775807)", CG_ERR_SHAPE, "more bytes"},
     };

@@ -121,14 +121,31 @@ Test(norms, layers_refuse_what_does_not_fit) {
     refuses("Embedding(5, 3, padding_idx=5)", "5");
     refuses("MultiheadAttention(7, 2)", "7");
     refuses("LSTM(3, 4, num_layers=99)", "99");
-    refuses("LSTM(3, 4, proj_size=2)", "proj_size");
+    refuses("LSTM(3, 4, proj_size=4)", "less than hidden_size 4");
+    refuses("LSTM(3, 4, proj_size=-1)", "proj_size is -1");
+    refuses("MultiheadAttention(4, 2, kdim=0)", "kdim");
+    refuses("TransformerEncoder(TransformerEncoderLayer(4, 2), 1, norm=3)", "norm is 3");
     refuses("TransformerEncoderLayer(7, 2)", "7");
     refuses("Unflatten(9, (2, 3))", "9");
+    refuses("Permute([])", "0 axes");
+    refuses("Permute([0, 1, 2, 3, 4, 5, 6, 7, 8])", "9 axes");
+}
+
+Test(norms, permute_wants_each_axis_once) {
+    const char *texts[] = {"Permute([0, 1])",     "Permute([0, 1, 1])",    "Permute([0, 1, 3])",
+                           "Permute([0, 1, -4])", "Permute([0, 1, 2, 3])", "Permute([0, 9223372036854775807, 1])"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        cg_module *module = module_of(texts[i]);
+        cr_expect_eq(cg_module_resolve(module, &CG_SHAPE(2, 3, 4), NULL), CG_ERR_SHAPE, "%s", texts[i]);
+        cr_expect(strstr(cg_error_message(), "[2, 3, 4]") != NULL, "%s: %s", texts[i], cg_error_message());
+        cg_module_destroy(module);
+    }
 }
 
 Test(norms, a_layer_of_layers_prints_as_it_was_written) {
     const char *texts[] = {"TransformerEncoderLayer(4, 2, dim_feedforward=6)", "MultiheadAttention(4, 2, bias=False)",
-                           "TransformerEncoder(TransformerEncoderLayer(4, 2, dim_feedforward=6), 3)"};
+                           "TransformerEncoder(TransformerEncoderLayer(4, 2, dim_feedforward=6), 3)",
+                           "TransformerEncoder(TransformerEncoderLayer(4, 2), 1, norm=LayerNorm(4, eps=0.01))"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char printed[128];
         cg_module *module = module_of(texts[i]);

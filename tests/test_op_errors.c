@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static cg_device *device;
@@ -75,7 +76,6 @@ Test(op_errors, cross_entropy_wants_rows_of_logits_and_classes) {
     cg_tensor *three = test_classes(device, CG_I64, CG_SHAPE(3), (int64_t[]){0, 1, 2});
     FAILS(cg_cross_entropy(tape, matrix, three, CG_REDUCE_MEAN), CG_ERR_SHAPE, "[2, 3]", "[3]");
     FAILS(cg_cross_entropy(tape, row, classes, CG_REDUCE_MEAN), CG_ERR_SHAPE, "[3]", "[2]");
-    FAILS(cg_cross_entropy(tape, matrix, matrix, CG_REDUCE_MEAN), CG_ERR_UNSUPPORTED, "[2, 3]", "cross_entropy");
     cg_tensor_destroy(three);
     cg_tensor *floats = test_tensor(device, CG_SHAPE(2), NULL);
     cg_tensor *empty = test_tensor(device, CG_SHAPE(2, 0), NULL);
@@ -164,6 +164,54 @@ Test(op_errors, a_copy_of_another_size_or_type_is_refused) {
     cr_assert(cg_copy(tape, classes, row) != CG_OK);
 }
 
+Test(op_errors, a_copy_within_the_same_memory_is_refused) {
+    cg_tensor *front = NULL, *back = NULL;
+    cr_assert(cg_tensor_view(matrix, 0, &CG_SHAPE(4), &front) == CG_OK, "%s", cg_error_message());
+    cr_assert(cg_tensor_view(matrix, 2, &CG_SHAPE(4), &back) == CG_OK, "%s", cg_error_message());
+    cr_assert_eq(cg_copy(tape, back, front), CG_ERR_ARGUMENT);
+    cr_assert(strstr(cg_tape_error(tape), "same memory") != NULL, "%s", cg_tape_error(tape));
+    cg_tape_reset(tape);
+    cr_assert_eq(cg_copy(tape, matrix, matrix), CG_ERR_ARGUMENT);
+    cg_tape_reset(tape);
+    cg_tensor_destroy(front);
+    cg_tensor_destroy(back);
+    cr_assert(cg_tensor_view(matrix, 0, &CG_SHAPE(3), &front) == CG_OK, "%s", cg_error_message());
+    cr_assert(cg_tensor_view(matrix, 3, &CG_SHAPE(3), &back) == CG_OK, "%s", cg_error_message());
+    cr_assert(cg_copy(tape, back, front) == CG_OK, "side by side is no overlap: %s", cg_tape_error(tape));
+    test_expect("copied beside itself", matrix, CG_SHAPE(2, 3), (double[]){1, 2, 3, 1, 2, 3}, 0, 0);
+    cg_tape_reset(tape);
+    cg_tensor_destroy(front);
+    cg_tensor_destroy(back);
+}
+
+/* Memory comes when an op runs: nothing of these exists, and the multiplication of their sizes would go wrong first. */
+Test(op_errors, more_elements_than_can_be_counted_are_refused) {
+    const int64_t huge = (int64_t)1 << 40;
+    FAILS(cg_full(tape, &CG_SHAPE(huge, huge), 0), CG_ERR_SHAPE, "full", "1099511627776");
+    FAILS(cg_full(tape, &CG_SHAPE(0, huge, huge), 0), CG_ERR_SHAPE, "full", "1099511627776");
+    FAILS(cg_full(tape, &CG_SHAPE(2, -3), 0), CG_ERR_SHAPE, "full", "[2, -3]");
+    FAILS(cg_full(tape, &(cg_shape){.rank = 9}, 0), CG_ERR_SHAPE, "full", "9");
+    FAILS(cg_expand(tape, cg_reshape(tape, row, &CG_SHAPE(3, 1, 1)), &CG_SHAPE(3, huge, huge)), CG_ERR_SHAPE, "expand",
+          "1099511627776");
+    FAILS(cg_repeat(tape, row, (int64_t[]){huge, huge}, 2), CG_ERR_SHAPE, "repeat", "1099511627776");
+    FAILS(cg_one_hot(tape, classes, INT64_MAX), CG_ERR_SHAPE, "one_hot", "9223372036854775807");
+    cg_tensor *column = cg_full(tape, &CG_SHAPE(huge, 1), 0), *line = cg_full(tape, &CG_SHAPE(1, huge), 0);
+    FAILS(cg_mul(tape, column, line), CG_ERR_SHAPE, "mul", "[1099511627776, 1099511627776]");
+}
+
+Test(op_errors, pointers_that_must_be_there_are_named) {
+    FAILS(cg_reshape(tape, matrix, NULL), CG_ERR_ARGUMENT, "reshape", "shape");
+    FAILS(cg_permute(tape, matrix, NULL), CG_ERR_ARGUMENT, "permute", "order");
+    FAILS(cg_repeat(tape, matrix, NULL, 2), CG_ERR_ARGUMENT, "repeat", "counts");
+    cg_tensor *parts[2];
+    cr_assert_eq(cg_split_tensor(tape, matrix, 1, NULL, 2, parts), CG_ERR_ARGUMENT);
+    cr_assert(strstr(cg_tape_error(tape), "sizes") != NULL, "%s", cg_tape_error(tape));
+    cg_tape_reset(tape);
+    cr_assert_eq(cg_split_tensor(tape, matrix, 1, (int64_t[]){1, 2}, 2, NULL), CG_ERR_ARGUMENT);
+    cr_assert(strstr(cg_tape_error(tape), "parts") != NULL, "%s", cg_tape_error(tape));
+    cg_tape_reset(tape);
+}
+
 /* Reads a loss for one row of 3 logits and that class; the status says whether the class was taken. */
 static cg_status loss_of_class(int64_t class, cg_dtype dtype, double *loss) {
     cg_tensor *target = test_classes(device, dtype, CG_SHAPE(1), &class);
@@ -175,7 +223,7 @@ static cg_status loss_of_class(int64_t class, cg_dtype dtype, double *loss) {
 }
 
 Test(op_errors, a_class_out_of_range_surfaces_at_the_read) {
-    const int64_t bad[] = {-1, 3, 1000000, -100, 2147483647};
+    const int64_t bad[] = {-1, 3, 1000000, -101, 2147483647};
     const cg_dtype dtypes[] = {CG_I64, CG_I32};
     double loss = 0;
     for (size_t i = 0; i < 2 * sizeof bad / sizeof bad[0]; i++) {
@@ -185,6 +233,23 @@ Test(op_errors, a_class_out_of_range_surfaces_at_the_read) {
         cr_assert(loss_of_class(2, dtypes[i % 2], &loss) == CG_OK, "the device works again: %s", cg_error_message());
         cr_assert_float_eq(loss, 0.4076059644443804, 1e-6);
     }
+}
+
+Test(op_errors, a_class_out_of_range_is_named_with_its_row) {
+    cg_tensor *logits = test_tensor(device, CG_SHAPE(4, 3), (double[12]){0});
+    for (int64_t i = 0; i < 4; i++) {
+        int64_t labels[4] = {0, 1, 2, 0};
+        labels[i] = 5;
+        cg_tensor *target = test_classes(device, CG_I64, CG_SHAPE(4), labels);
+        char words[64];
+        snprintf(words, sizeof words, "class 5 of row %lld is not in 0..2", (long long)i);
+        double loss = 0;
+        cr_expect_eq(cg_tensor_item(cg_cross_entropy(tape, logits, target, CG_REDUCE_SUM), &loss), CG_ERR_INDEX);
+        cr_expect(strstr(cg_error_message(), words) != NULL, "%s", cg_error_message());
+        cg_tape_reset(tape);
+        cg_tensor_destroy(target);
+    }
+    cg_tensor_destroy(logits);
 }
 
 Test(op_errors, a_class_beyond_32_bits_is_out_of_range) {

@@ -1,4 +1,5 @@
 /* Known values, edges and errors of every op, on the device under test. */
+#include "device_and_tape.h"
 #include "devices.h"
 #include "tensors.h"
 
@@ -11,20 +12,6 @@
 
 /* A few roundings of numbers near 1. */
 #define CLOSE 1e-6
-
-static cg_device *device;
-static cg_tape *tape;
-
-static void open_device(void) {
-    device = test_device_open();
-    tape = cg_tape_create(device);
-    cr_assert(tape != NULL, "%s", cg_error_message());
-}
-
-static void close_device(void) {
-    cg_tape_destroy(tape);
-    cg_device_close(device);
-}
 
 /* Tensors of one test, destroyed with it: V(1, 2) is [2], M(2, 3, ...) a matrix of those rows and columns. */
 static cg_tensor *made[16];

@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "alloc.h"
@@ -38,11 +39,16 @@ static fixture opened(cg_device *device, const char *text) {
     return f;
 }
 
-static void closed(fixture *f) {
+/* All but the device. */
+static void let_go(fixture *f) {
     cg_optimizer_destroy(f->optimizer);
     cg_tape_destroy(f->tape);
     cg_tensor_destroy(f->parameter);
     cg_tensor_destroy(f->c);
+}
+
+static void closed(fixture *f) {
+    let_go(f);
     cg_device_close(f->device);
 }
 
@@ -154,9 +160,36 @@ Test(optimizers, follow_their_formulas_in_double) {
     }
 }
 
+/* Every optimizer, with every state that its options may ask for. */
+static const char *const every[] = {
+    "SGD(lr=0.1)",
+    "SGD(lr=0.1, momentum=0.8, dampening=0.3, weight_decay=0.01)",
+    "SGD(lr=0.1, momentum=0.9, nesterov=True, maximize=True)",
+    "Adam(lr=0.01, weight_decay=0.1)",
+    "Adam(lr=0.01, amsgrad=True, maximize=True)",
+    "AdamW(lr=0.02)",
+    "RMSprop(lr=0.01)",
+    "RMSprop(lr=0.01, alpha=0.9, momentum=0.5, centered=True)",
+    "RMSprop(lr=0.01, momentum=0.5, weight_decay=0.1)",
+    "Adagrad(lr=0.1, lr_decay=0.1, initial_accumulator_value=0.5)",
+    "Adadelta(lr=0.7, rho=0.8)",
+    "NAdam(lr=0.01, momentum_decay=0.3)",
+    "NAdam(lr=0.01, weight_decay=0.1, decoupled_weight_decay=True)",
+    "RAdam(lr=0.01, betas=(0.8, 0.9))",
+    "Lion(lr=0.01, weight_decay=0.1)",
+    "LAMB(lr=0.01)",
+};
+
+/* The values of state `index`. */
+static int64_t read_state(const cg_optimizer *optimizer, size_t index, double *values) {
+    cg_tensor *state = cg_optimizer_state(optimizer, index, NULL);
+    cr_assert_eq(cg_tensor_read_f64(state, values, cg_tensor_numel(state)), CG_OK, "%s", cg_error_message());
+    return cg_tensor_numel(state);
+}
+
 /* Three steps, then a new optimizer given the state, the parameter and the number of steps, and two more. */
-static void resumed(const settings *s, double *values) {
-    fixture f = opened(test_device_open(), s->text);
+static void resumed(cg_device *device, const char *made_of, double *values) {
+    fixture f = opened(device, made_of);
     for (int t = 1; t <= 3; t++) {
         step(&f, t);
     }
@@ -167,8 +200,8 @@ static void resumed(const settings *s, double *values) {
     cr_assert_eq(cg_optimizer_state_count(next), cg_optimizer_state_count(f.optimizer));
     for (size_t i = 0; i < cg_optimizer_state_count(next); i++) {
         double state[N];
-        cr_assert_eq(cg_tensor_read_f64(cg_optimizer_state(f.optimizer, i, NULL), state, N), CG_OK);
-        cr_assert_eq(cg_tensor_write_f64(cg_optimizer_state(next, i, NULL), state, N), CG_OK);
+        int64_t count = read_state(f.optimizer, i, state);
+        cr_assert_eq(cg_tensor_write_f64(cg_optimizer_state(next, i, NULL), state, count), CG_OK);
     }
     cg_optimizer_set_steps(next, cg_optimizer_steps(f.optimizer));
     cg_optimizer_destroy(f.optimizer);
@@ -176,20 +209,117 @@ static void resumed(const settings *s, double *values) {
     step(&f, 4);
     step(&f, 5);
     cr_assert_eq(cg_tensor_read_f64(f.parameter, values, N), CG_OK);
-    closed(&f);
+    let_go(&f);
+}
+
+static void uninterrupted(cg_device *device, const char *text, double *values) {
+    fixture f = opened(device, text);
+    for (int t = 1; t <= STEPS; t++) {
+        step(&f, t);
+    }
+    cr_assert_eq(cg_tensor_read_f64(f.parameter, values, N), CG_OK);
+    let_go(&f);
 }
 
 Test(optimizers, go_on_after_a_pause_with_the_same_bits) {
-    for (size_t i = 0; i < COUNT(all); i++) {
-        double without[N], with[N];
-        fixture f = opened(test_device_open(), all[i].text);
-        for (int t = 1; t <= STEPS; t++) {
-            step(&f, t);
+    cg_device *device = test_device_open();
+    for (size_t i = 0; i < COUNT(every); i++) {
+        double without[N], again[N], with[N];
+        uninterrupted(device, every[i], without);
+        uninterrupted(device, every[i], again);
+        resumed(device, every[i], with);
+        cr_expect_eq(memcmp(again, without, sizeof with), 0, "%s: twice", every[i]);
+        cr_expect_eq(memcmp(with, without, sizeof with), 0, "%s: resumed", every[i]);
+        cr_expect_neq(memcmp(without, start, sizeof with), 0, "%s: does nothing", every[i]);
+    }
+    cg_device_close(device);
+}
+
+/* Lion and LAMB, which PyTorch lacks, as their papers have them. */
+static void lion(element *e, double g, double beta2) {
+    double d = 0.9 * e->m + 0.1 * g;
+    e->p -= 0.01 * 0.1 * e->p + 0.01 * ((d > 0) - (d < 0));
+    e->m = beta2 * e->m + (1 - beta2) * g;
+}
+
+static void lamb(element *e, double *g, int t) {
+    double direction[N], p_squared = 0, d_squared = 0;
+    for (int i = 0; i < N; i++) {
+        e[i].m = 0.9 * e[i].m + 0.1 * g[i];
+        e[i].v = 0.999 * e[i].v + 0.001 * g[i] * g[i];
+        direction[i] = e[i].m / (1 - pow(0.9, t)) / (sqrt(e[i].v / (1 - pow(0.999, t))) + 1e-6) + 0.01 * e[i].p;
+        p_squared += e[i].p * e[i].p;
+        d_squared += direction[i] * direction[i];
+    }
+    for (int i = 0; i < N; i++) {
+        e[i].p -= 0.02 * sqrt(p_squared) / sqrt(d_squared) * direction[i];
+    }
+}
+
+/* beta2: Lion's; 0 for LAMB, whose are Adam's. */
+static void from_a_paper(cg_device *device, const char *text, double beta2, double tolerance) {
+    fixture f = opened(device, text);
+    element e[N] = {{0}};
+    for (int i = 0; i < N; i++) {
+        e[i].p = start[i];
+    }
+    for (int t = 1; t <= STEPS; t++) {
+        double g[N], expected[N];
+        step(&f, t);
+        for (int i = 0; i < N; i++) {
+            g[i] = 2 * e[i].p * coefficient(t, i);
+            if (beta2 > 0) {
+                lion(&e[i], g[i], beta2);
+            }
         }
-        cr_assert_eq(cg_tensor_read_f64(f.parameter, without, N), CG_OK);
+        if (beta2 == 0) {
+            lamb(e, g, t);
+        }
+        for (int i = 0; i < N; i++) {
+            expected[i] = e[i].p;
+        }
+        test_expect(text, f.parameter, CG_SHAPE(N), expected, tolerance, tolerance);
+    }
+    closed(&f);
+}
+
+Test(optimizers, lion_and_lamb_follow_their_papers) {
+    static const struct {
+        const char *text;
+        double beta2; /* a small one: the gradient and what is remembered of others often differ in sign */
+    } rows[] = {{"LAMB(lr=0.02)", 0},
+                {"Lion(lr=0.01, weight_decay=0.1)", 0.99},
+                {"Lion(lr=0.01, betas=(0.9, 0.2), weight_decay=0.1)", 0.2}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        from_a_paper(test_device_open(), rows[i].text, rows[i].beta2, 2e-6);
+        from_a_paper(test_oracle_open(), rows[i].text, rows[i].beta2, 1e-14);
+    }
+}
+
+/* A norm of 0 scales nothing. */
+Test(optimizers, lamb_moves_a_parameter_of_zeros) {
+    fixture f = opened(test_device_open(), "LAMB(lr=0.5)");
+    const double zeros[N] = {0};
+    cr_assert_eq(cg_tensor_write_f64(f.parameter, zeros, N), CG_OK);
+    cr_assert_eq(cg_backward(f.tape, cg_sum(f.tape, f.parameter, CG_ALL_AXES, false)), CG_OK);
+    cr_assert_eq(cg_optimizer_step(f.optimizer, f.tape), CG_OK, "%s", cg_error_message());
+    cr_assert_eq(cg_tape_run(f.tape), CG_OK);
+    test_expect("zeros", f.parameter, CG_SHAPE(N), (double[]){-0.5, -0.5, -0.5, -0.5, -0.5, -0.5}, 1e-5, 1e-5);
+    closed(&f);
+}
+
+Test(optimizers, a_gradient_that_is_no_number_stays_visible) {
+    for (size_t i = 0; i < COUNT(every); i++) {
+        fixture f = opened(test_device_open(), every[i]);
+        double c[N] = {1, (double)NAN, 1, 1, 1, 1}, p[N];
+        cr_assert_eq(cg_tensor_write_f64(f.c, c, N), CG_OK);
+        cg_tensor *loss = cg_sum(f.tape, cg_mul(f.tape, f.parameter, f.c), CG_ALL_AXES, false);
+        cr_assert_eq(cg_backward(f.tape, loss), CG_OK);
+        cr_assert_eq(cg_optimizer_step(f.optimizer, f.tape), CG_OK);
+        cr_assert_eq(cg_tape_run(f.tape), CG_OK);
+        cr_assert_eq(cg_tensor_read_f64(f.parameter, p, N), CG_OK);
+        cr_expect(isnan(p[1]), "%s: %g", every[i], p[1]);
         closed(&f);
-        resumed(&all[i], with);
-        cr_expect_eq(memcmp(with, without, sizeof with), 0, "%s", all[i].text);
     }
 }
 
@@ -249,14 +379,14 @@ Test(optimizers, leave_a_parameter_without_a_gradient_alone) {
 }
 
 Test(optimizers, step_without_the_heap_after_the_first) {
-    for (size_t i = 0; i < COUNT(all); i++) {
-        fixture f = opened(test_device_open(), all[i].text);
+    for (size_t i = 0; i < COUNT(every); i++) {
+        fixture f = opened(test_device_open(), every[i]);
         step(&f, 1);
         step(&f, 2);
         backward(&f, 3);
         uint64_t before = cg_host_allocations();
         cr_assert_eq(cg_optimizer_step(f.optimizer, f.tape), CG_OK);
-        cr_expect_eq(cg_host_allocations() - before, 0, "%s", all[i].text);
+        cr_expect_eq(cg_host_allocations() - before, 0, "%s", every[i]);
         cr_assert_eq(cg_tape_run(f.tape), CG_OK);
         closed(&f);
     }
@@ -281,10 +411,14 @@ static cg_module *parsed(cg_device *device, const char *text) {
 
 Test(optimizers, print_all_arguments_and_parse_them_again) {
     static const char *const cases[][2] = {
-        {"SGD()", "SGD(lr=0.001, momentum=0, dampening=0, weight_decay=0, nesterov=False)"},
-        {"SGD(1, 0.9, nesterov=True)", "SGD(lr=1.0, momentum=0.9, dampening=0, weight_decay=0, nesterov=True)"},
-        {"torch.optim.Adam(lr=1e-2)", "Adam(lr=0.01, betas=(0.9, 0.999), eps=1e-08, weight_decay=0)"},
-        {"AdamW(betas=[0.5, 0.9])", "AdamW(lr=0.001, betas=[0.5, 0.9], eps=1e-08, weight_decay=0.01)"},
+        {"SGD()", "SGD(lr=0.001, momentum=0, dampening=0, weight_decay=0, nesterov=False, maximize=False)"},
+        {"SGD(1, 0.9, nesterov=True)",
+         "SGD(lr=1.0, momentum=0.9, dampening=0, weight_decay=0, nesterov=True, maximize=False)"},
+        {"torch.optim.Adam(lr=1e-2)",
+         "Adam(lr=0.01, betas=(0.9, 0.999), eps=1e-08, weight_decay=0, amsgrad=False, maximize=False, "
+         "decoupled_weight_decay=False)"},
+        {"AdamW(betas=[0.5, 0.9])",
+         "AdamW(lr=0.001, betas=[0.5, 0.9], eps=1e-08, weight_decay=0.01, amsgrad=False, maximize=False)"},
     };
     cg_device *device = test_device_open();
     cg_module *model = parsed(device, "Linear(2, 3)");
@@ -303,26 +437,41 @@ Test(optimizers, print_all_arguments_and_parse_them_again) {
 }
 
 Test(optimizers, state_has_the_parameters_names) {
-    static const char *const names[][8] = {
-        {"0.weight.momentum_buffer", "0.bias.momentum_buffer", "2.weight.momentum_buffer"},
-        {"0.weight.exp_avg", "0.weight.exp_avg_sq", "0.bias.exp_avg", "0.bias.exp_avg_sq", "2.weight.exp_avg",
-         "2.weight.exp_avg_sq"},
-        {NULL}};
-    static const char *const texts[] = {"SGD(momentum=0.9)", "Adam()", "SGD()"};
-    static const size_t counts[] = {3, 6, 0};
+    static const struct {
+        const char *text, *names[4];
+    } cases[] = {
+        {"SGD()", {NULL}},
+        {"SGD(momentum=0.9)", {"momentum_buffer"}},
+        {"Adam()", {"exp_avg", "exp_avg_sq"}},
+        {"AdamW(amsgrad=True)", {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"}},
+        {"RMSprop()", {"square_avg"}},
+        {"RMSprop(momentum=0.9)", {"square_avg", "momentum_buffer"}},
+        {"RMSprop(centered=True)", {"square_avg", "grad_avg"}},
+        {"Adagrad()", {"sum"}},
+        {"Adadelta()", {"square_avg", "acc_delta"}},
+        {"NAdam()", {"exp_avg", "exp_avg_sq", "mu_product"}},
+        {"RAdam()", {"exp_avg", "exp_avg_sq"}},
+        {"Lion()", {"exp_avg"}},
+        {"LAMB()", {"exp_avg", "exp_avg_sq"}},
+    };
+    static const char *const parameters[] = {"0.weight", "0.bias", "2.weight"};
     cg_device *device = test_device_open();
     cg_module *model = parsed(device, "Linear(2, 3), ReLU(), Linear(3, 1, bias=False)");
-    for (size_t i = 0; i < COUNT(texts); i++) {
+    for (size_t i = 0; i < COUNT(cases); i++) {
         cg_optimizer *optimizer = NULL;
-        cr_assert_eq(cg_optimizer_parse(texts[i], model, &optimizer), CG_OK, "%s", cg_error_message());
-        cr_expect_eq(cg_optimizer_state_count(optimizer), counts[i]);
-        for (size_t j = 0; j < counts[i]; j++) {
-            const char *name = NULL;
-            cg_tensor *state = cg_optimizer_state(optimizer, j, &name);
-            cr_assert_not_null(state);
-            cr_expect_str_eq(name, names[i][j]);
+        cr_assert_eq(cg_optimizer_parse(cases[i].text, model, &optimizer), CG_OK, "%s", cg_error_message());
+        size_t index = 0;
+        for (size_t j = 0; j < COUNT(parameters); j++) {
+            for (size_t k = 0; k < 4 && cases[i].names[k] != NULL; k++) {
+                const char *name = NULL;
+                char expected[64];
+                snprintf(expected, sizeof expected, "%s.%s", parameters[j], cases[i].names[k]);
+                cr_assert_not_null(cg_optimizer_state(optimizer, index++, &name));
+                cr_expect_str_eq(name, expected);
+            }
         }
-        cr_expect_null(cg_optimizer_state(optimizer, counts[i], NULL));
+        cr_expect_eq(cg_optimizer_state_count(optimizer), index, "%s", cases[i].text);
+        cr_expect_null(cg_optimizer_state(optimizer, index, NULL));
         cg_optimizer_destroy(optimizer);
     }
     cg_module_destroy(model);
@@ -351,7 +500,18 @@ Test(optimizers, errors_name_what_is_wrong) {
         {"Adam(betas=0.9)", CG_ERR_ARGUMENT, "Adam: betas is 0.9, expected (float, float)"},
         {"Adam(eps=-1e-8)", CG_ERR_ARGUMENT, "Adam: eps is -1e-08"},
         {"AdamW(weight_decay=-1)", CG_ERR_ARGUMENT, "AdamW: weight_decay is -1"},
-        {"Adam(amsgrad=True)", CG_ERR_NAME, "Adam: amsgrad=True is not there yet, only False"},
+        {"AdamW(betas=(-0.1, 0.9))", CG_ERR_ARGUMENT, "AdamW: betas is (-0.1, 0.9)"},
+        {"NAdam(betas=(0.9, nan))", CG_ERR_ARGUMENT, "NAdam: betas is (0.9, nan)"},
+        {"NAdam(momentum_decay=-1)", CG_ERR_ARGUMENT, "NAdam: momentum_decay is -1"},
+        {"RMSprop(alpha=-0.5)", CG_ERR_ARGUMENT, "RMSprop: alpha is -0.5"},
+        {"RMSprop(centered=1)", CG_ERR_ARGUMENT, "RMSprop: centered is 1, expected True or False"},
+        {"Adagrad(initial_accumulator_value=-1)", CG_ERR_ARGUMENT, "Adagrad: initial_accumulator_value is -1"},
+        {"Adagrad(lr_decay=-1)", CG_ERR_ARGUMENT, "Adagrad: lr_decay is -1"},
+        {"Adadelta(rho=1.5)", CG_ERR_ARGUMENT, "Adadelta: rho is 1.5, expected a number from 0 to 1"},
+        {"RAdam(lr=-1)", CG_ERR_ARGUMENT, "RAdam: lr is -1"},
+        {"Lion(betas=(0.9, 1))", CG_ERR_ARGUMENT, "Lion: betas is (0.9, 1)"},
+        {"LAMB(eps=-1)", CG_ERR_ARGUMENT, "LAMB: eps is -1"},
+        {"Adam(fused=True)", CG_ERR_NAME, "Adam: fused=True is not there yet, only None"},
         {"Adam(momentum=0.9)", CG_ERR_ARGUMENT, "Adam has no argument momentum; it takes lr=0.001"},
     };
     cg_device *device = test_device_open();

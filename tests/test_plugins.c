@@ -6,6 +6,7 @@
 
 #include <clgrad/ops.h>
 
+#include "alloc.h"
 #include "tensors.h"
 
 static void load_only(const char *plugins) {
@@ -183,6 +184,60 @@ Test(plugins, auto_says_what_it_chose_and_why) {
     cr_expect_not_null(strstr(cg_device_choice(device), "auto chose cpu: no GPU among 4 devices"), "%s",
                        cg_device_choice(device));
     cg_device_close(device);
+}
+
+static void expect_choice(const char *string, const char *name, const char *choice) {
+    cg_device *device;
+    cr_assert_eq(cg_device_open(string, &device), CG_OK, "%s: %s", string, cg_error_message());
+    cr_expect_str_eq(cg_device_describe(device)->name, name, "%s", string);
+    cr_expect(choice == NULL || strcmp(cg_device_choice(device), choice) == 0, "%s", cg_device_choice(device));
+    cg_device_close(device);
+}
+
+Test(plugins, auto_takes_a_card_before_a_gpu_in_the_processor_and_no_simulator) {
+    load_only("gpus");
+    expect_choice("auto", "A Card", "auto chose gpus:card: A Card, a discrete GPU");
+    expect_choice("check:auto", "A Card", NULL);
+    expect_choice("gpus:gpu", "Part of the Processor", NULL); /* the first of the list that is none */
+    expect_choice("gpus:CPU", "The Processor", NULL);
+    expect_choice("gpus:simulated", "Not There", NULL);
+    unsetenv("CLGRAD_DEVICE");
+    expect_choice(NULL, "A Card", NULL);
+    setenv("CLGRAD_DEVICE", "gpus:cores", 1);
+    expect_choice(NULL, "The Processor", NULL);
+}
+
+/* All of a step on a device that leaves nearly everything to the CPU. */
+static cg_status step_that_falls_back(cg_device *device) {
+    cg_tape *tape = cg_tape_create(device);
+    cg_tensor *x = NULL;
+    cg_status status = tape != NULL ? cg_tensor_create(device, CG_F32, &CG_SHAPE(2, 2), &x) : CG_ERR_MEMORY;
+    if (status == CG_OK) {
+        cg_tensor_set_requires_grad(x, true);
+        cg_tensor *positive = cg_relu(tape, cg_square(tape, x));
+        status = cg_backward(tape, cg_sum(tape, cg_mul(tape, positive, x), CG_ALL_AXES, false));
+        status = status == CG_OK ? cg_tape_run(tape) : status;
+    }
+    cg_tensor_destroy(x);
+    cg_tape_destroy(tape);
+    return status;
+}
+
+/* Each allocation fails once. The step may be whole all the same: an answer that is not kept is asked for again. */
+Test(plugins, memory_may_run_out_while_ops_fall_back) {
+    unsigned long long made = 1;
+    for (unsigned long long call = 1; made >= call - 1; call++) {
+        cg_device *device = open_tiny();
+        unsigned long long before = cg_host_allocations();
+        cg_alloc_fail_at((long)call);
+        cg_status status = step_that_falls_back(device);
+        cg_alloc_fail_at(0);
+        made = cg_host_allocations() - before;
+        bool told = status == CG_ERR_DEVICE_MEMORY || strstr(cg_error_message(), "out of host memory") != NULL;
+        cr_assert(status == CG_OK || told, "allocation %llu: %s: %s", call, cg_status_name(status), cg_error_message());
+        cr_assert(status == CG_OK || made >= call);
+        cg_device_close(device);
+    }
 }
 
 Test(plugins, what_a_device_lacks_falls_back_and_is_counted_with_its_reason) {

@@ -281,6 +281,17 @@ Test(shape_values, casts_cut_towards_zero_and_integers_keep_their_digits) {
     cg_tensor_destroy(reals);
 }
 
+/* OpenCL's devices have no f64: there such a cast falls back, which is allowed here. */
+Test(shape_values, the_gradient_passes_a_cast_between_real_numbers) {
+    cg_dtype real = cg_device_real(device), other = real == CG_F32 ? CG_F64 : CG_F32;
+    cg_device_set_fallback(device, CG_FALLBACK_ALLOW);
+    cg_tensor_set_requires_grad(row, true);
+    cg_tensor *square = cg_square(tape, cg_cast(tape, cg_cast(tape, row, other), real));
+    cr_assert(cg_backward(tape, cg_sum(tape, square, CG_ALL_AXES, false)) == CG_OK, "%s", cg_error_message());
+    test_expect("gradient", cg_tensor_grad(row), CG_SHAPE(3), (double[]){2, 4, 6}, 0, 0);
+    cg_tape_reset(tape);
+}
+
 Test(shape_values, integers_move_like_floats) {
     cg_tensor *both = cg_concat(tape, (cg_tensor *[]){index_of_two, index_of_two}, 2, 0);
     test_expect("concat", both, CG_SHAPE(4), (double[]){0, 2, 0, 2}, 0, 0);
@@ -398,12 +409,12 @@ Test(shape_errors, indices_have_shapes_and_types) {
     cg_tensor_destroy(square);
 }
 
-/* Reading the result of a call with an index out of range fails, naming the op and the index. */
-static void expect_index_error(const char *name, cg_tensor *result) {
+/* Reading the result of a call with an index out of range fails, naming the op, the index and its place. */
+static void expect_index_error(const char *name, const char *words, cg_tensor *result) {
     double values[16];
     cg_status status = cg_tensor_read_f64(result, values, cg_tensor_numel(result));
     cr_assert(status == CG_ERR_INDEX, "%s: %s: %s", name, cg_status_name(status), cg_error_message());
-    cr_assert(strstr(cg_error_message(), name) != NULL && strstr(cg_error_message(), "2") != NULL, "%s",
+    cr_assert(strstr(cg_error_message(), name) != NULL && strstr(cg_error_message(), words) != NULL, "%s",
               cg_error_message());
     cg_tape_reset(tape);
     test_expect("after a reset", cg_scale(tape, row, 2), CG_SHAPE(3), (double[]){2, 4, 6}, 0, 0);
@@ -411,11 +422,15 @@ static void expect_index_error(const char *name, cg_tensor *result) {
 
 Test(shape_errors, an_index_out_of_range_reads_nothing_outside) {
     cg_tensor *wide = test_classes(device, CG_I64, CG_SHAPE(2, 1), (int64_t[]){0, -2});
-    expect_index_error("index_select", cg_index_select(tape, matrix, 0, index_of_two));
-    expect_index_error("gather", cg_gather(tape, matrix, 1, wide));
-    expect_index_error("one_hot", cg_one_hot(tape, index_of_two, 2));
+    cg_tensor *first = test_classes(device, CG_I64, CG_SHAPE(2), (int64_t[]){7, 0});
     cg_tensor *source = test_tensor(device, CG_SHAPE(2, 1), (double[]){1, 2});
-    expect_index_error("scatter_add", cg_scatter_add(tape, matrix, 1, wide, source));
+    const char *last_of_two = "index 2 at place 1 is not in 0..1", *negative = "index -2 at place 1 is not in 0..2";
+    expect_index_error("index_select", last_of_two, cg_index_select(tape, matrix, 0, index_of_two));
+    expect_index_error("index_select", "index 7 at place 0", cg_index_select(tape, matrix, 1, first));
+    expect_index_error("gather", negative, cg_gather(tape, matrix, 1, wide));
+    expect_index_error("one_hot", last_of_two, cg_one_hot(tape, index_of_two, 2));
+    expect_index_error("scatter_add", negative, cg_scatter_add(tape, matrix, 1, wide, source));
     cg_tensor_destroy(source);
+    cg_tensor_destroy(first);
     cg_tensor_destroy(wide);
 }

@@ -117,5 +117,9 @@ Test(shares, optimizer_sgd) {
 
 Test(shares, optimizer_adam) {
     check_optimizer("Adam(lr=0.01, eps=1e-6, weight_decay=0.1)");
-    check_optimizer("AdamW(lr=0.02)");
+    check_optimizer("AdamW(lr=0.02, amsgrad=True)");
+}
+
+Test(shares, optimizer_lamb) {
+    check_optimizer("LAMB(lr=0.01)");
 }

@@ -141,3 +141,11 @@ Test(smooth, mnist_with_gelu_and_momentum) {
 Test(smooth, mnist_with_the_tanh_form_of_gelu_and_adamw) {
     train_unless_simulated("mnist_gelu_tanh_adamw");
 }
+
+Test(smooth, mnist_with_convolutions_and_adam) {
+    train_unless_simulated("mnist_conv_adam");
+}
+
+Test(smooth, mnist_with_convolutions_norms_and_adamw) {
+    train_unless_simulated("mnist_conv_norm_adamw");
+}

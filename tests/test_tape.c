@@ -2,6 +2,7 @@
  * first step. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -241,4 +242,45 @@ Test(tape, an_allocation_that_fails_is_an_error_and_nothing_else) {
         end(&s);
     }
     cr_assert_fail("it never succeeded");
+}
+
+/* Reads each op's output as it comes. */
+typedef struct watched {
+    char names[8][24];
+    double values[8];
+    size_t count;
+    cg_status fails;
+} watched;
+
+static cg_status watch(void *context, const cg_ran_op *op) {
+    watched *w = context;
+    snprintf(w->names[w->count], sizeof *w->names, "%s", op->name);
+    CG_TRY(cg_tensor_item(op->outputs[0], &w->values[w->count++]));
+    return w->fails != CG_OK ? cg_fail(w->fails, "asked to") : CG_OK;
+}
+
+Test(tape, a_watcher_sees_every_op_with_the_values_of_that_moment) {
+    cg_device *device = test_device_open();
+    cg_tape *tape = cg_tape_create(device);
+    cg_tensor *x = NULL;
+    cr_assert_eq(cg_tensor_create(device, cg_device_real(device), &CG_SCALAR, &x), CG_OK);
+    cr_assert_eq(cg_tensor_fill(x, 3), CG_OK);
+    watched w = {.count = 0};
+    cg_tape_watch(tape, watch, &w);
+    cr_assert_eq(cg_copy(tape, x, cg_scale(tape, x, 2)), CG_OK);
+    cr_assert_eq(cg_copy(tape, x, cg_square(tape, x)), CG_OK);
+    cr_assert_eq(cg_tape_run(tape), CG_OK, "%s", cg_tape_error(tape));
+    cr_assert_eq(w.count, 4);
+    cr_expect_str_eq(w.names[2], "square");
+    cr_expect_eq(w.values[0], 6);
+    cr_expect_eq(w.values[1], 6, "x, before it was squared");
+    cr_expect_eq(w.values[3], 36);
+    w = (watched){.fails = CG_ERR_NAN};
+    cr_assert_eq(cg_copy(tape, x, cg_scale(tape, x, 2)), CG_OK);
+    cr_expect_eq(cg_tape_run(tape), CG_ERR_NAN);
+    cr_expect_eq(w.count, 1, "the list ends where the watcher failed");
+    cg_tape_watch(tape, NULL, NULL);
+    cg_tape_destroy(tape);
+    cg_tensor_destroy(x);
+    cg_device_close(device);
 }

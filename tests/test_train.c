@@ -7,13 +7,8 @@
 #include <clgrad/train.h>
 
 #include "devices.h"
+#include "small_training.h"
 
-#define MODEL "Flatten(), Linear(64, 6), ReLU(), Linear(6, 10)"                   /* small enough for a simulator */
-#define DROPPING "Flatten(), Linear(64, 6), Dropout(0.25), ReLU(), Linear(6, 10)" /* of the same parameters */
-#define PARAMETERS (64 * 6 + 6 + 6 * 10 + 10)
-#define ROWS 200
-#define BATCH 32
-#define BATCHES 7 /* six full ones and a smaller one */
 #define MAX_EVENTS 64
 
 /* What was heard of a training, in order. */
@@ -28,29 +23,32 @@ typedef struct heard {
 } heard;
 
 typedef struct setup {
-    cg_device *device;
-    cg_data *data;
-    cg_module *model, *loss;
-    cg_optimizer *optimizer;
-    cg_trainer *trainer;
+    small_training parts;
     heard heard;
 } setup;
 
-static bool on_batch(void *context, const cg_progress *progress) {
-    heard *h = context;
-    cr_expect_leq(progress->batch, progress->batches);
-    return ++h->batches != h->stop_at_batch;
+static cg_status go_on(int count, int stop) {
+    return count == stop ? CG_ERR_INTERRUPTED : CG_OK;
 }
 
-static bool on_step(void *context, const cg_progress *progress) {
+static cg_status after_batch(void *context, cg_trainer *trainer, const cg_progress *progress) {
+    (void)trainer;
+    heard *h = context;
+    cr_expect_leq(progress->batch, progress->batches);
+    return go_on(++h->batches, h->stop_at_batch);
+}
+
+static cg_status on_loss(void *context, cg_trainer *trainer, const cg_progress *progress) {
+    (void)trainer;
     heard *h = context;
     cr_assert_lt(h->steps, MAX_EVENTS);
     h->step_numbers[h->steps] = progress->step;
     h->losses[h->steps] = progress->loss;
-    return ++h->steps != h->stop_at_step;
+    return go_on(++h->steps, h->stop_at_step);
 }
 
-static bool on_epoch(void *context, const cg_progress *progress) {
+static cg_status after_epoch(void *context, cg_trainer *trainer, const cg_progress *progress) {
+    (void)trainer;
     heard *h = context;
     cg_device_stats stats;
     cg_device_stats_get(h->device, &stats);
@@ -61,70 +59,42 @@ static bool on_epoch(void *context, const cg_progress *progress) {
         h->device_first = h->device_last;
     }
     h->last_epoch = *progress;
-    return ++h->epochs != h->stop_at_epoch;
+    return go_on(++h->epochs, h->stop_at_epoch);
 }
 
-static bool on_save(void *context, const cg_progress *progress) {
+static cg_status on_save(void *context, cg_trainer *trainer, const cg_progress *progress) {
+    (void)trainer;
     (void)progress;
     ((heard *)context)->saves++;
-    return true;
+    return CG_OK;
 }
 
 static setup begin_model(const char *model, const char *optimizer) {
-    setup s = {.device = test_device_open()};
-    const cg_data_options data = {.valid = 0.2, .limit = ROWS};
-    cr_assert_eq(cg_data_load("digits", &data, &s.data), CG_OK, "%s", cg_error_message());
-    cr_assert_eq(cg_module_parse(s.device, model, &s.model), CG_OK, "%s", cg_error_message());
-    cr_assert_eq(cg_module_resolve(s.model, &CG_SHAPE(1, 1, 8, 8), NULL), CG_OK, "%s", cg_error_message());
-    cr_assert_eq(cg_module_init(s.model, 1), CG_OK, "%s", cg_error_message());
-    cr_assert_eq(cg_module_cross_entropy_loss(s.device, CG_REDUCE_MEAN, &s.loss), CG_OK);
-    cr_assert_eq(cg_optimizer_parse(optimizer, s.model, &s.optimizer), CG_OK, "%s", cg_error_message());
-    return s;
+    return (setup){.parts = small_training_begin(model, optimizer)};
 }
 
 static setup begin(const char *optimizer) {
-    return begin_model(MODEL, optimizer);
+    return begin_model(SMALL_MODEL, optimizer);
 }
 
 static void make_trainer(setup *s, const cg_train_options *options) {
-    const cg_train_callbacks callbacks = {
-        .context = &s->heard, .on_batch = on_batch, .on_step = on_step, .on_epoch = on_epoch, .on_save = on_save};
-    s->heard.device = s->device;
-    cg_train_options chosen = *options;
-    chosen.batch = BATCH;
-    cr_assert_eq(cg_trainer_create(s->model, s->loss, s->optimizer, s->data, &chosen, &callbacks, &s->trainer), CG_OK,
-                 "%s", cg_error_message());
+    const cg_callback callback = {.context = &s->heard,
+                                  .after_batch = after_batch,
+                                  .on_loss = on_loss,
+                                  .after_epoch = after_epoch,
+                                  .on_save = on_save};
+    s->heard.device = s->parts.device;
+    small_training_make(&s->parts, options);
+    cr_assert_eq(cg_trainer_attach(s->parts.trainer, &callback), CG_OK);
 }
 
 static cg_status run(setup *s, const cg_train_options *options) {
     make_trainer(s, options);
-    return cg_trainer_run(s->trainer);
+    return cg_trainer_run(s->parts.trainer);
 }
 
 static void end(setup *s) {
-    cg_trainer_destroy(s->trainer);
-    cg_optimizer_destroy(s->optimizer);
-    cg_module_destroy(s->loss);
-    cg_module_destroy(s->model);
-    cg_data_destroy(s->data);
-    cg_device_close(s->device);
-}
-
-static void read_weights(const setup *s, float *weights) {
-    for (size_t i = 0; i < cg_module_parameter_count(s->model); i++) {
-        const char *name;
-        cg_tensor *parameter = cg_module_parameter(s->model, i, &name);
-        cr_assert_eq(cg_tensor_read_f32(parameter, weights, cg_tensor_numel(parameter)), CG_OK);
-        weights += cg_tensor_numel(parameter);
-    }
-}
-
-/* The same weights bit for bit. */
-static void expect_equal_weights(const setup *a, const setup *b) {
-    float left[PARAMETERS], right[PARAMETERS];
-    read_weights(a, left);
-    read_weights(b, right);
-    cr_expect_eq(memcmp(left, right, sizeof left), 0);
+    small_training_end(&s->parts);
 }
 
 Test(train, the_loss_falls_and_the_digits_are_learned) {
@@ -140,8 +110,8 @@ Test(train, the_loss_falls_and_the_digits_are_learned) {
 Test(train, every_update_is_told_once_and_in_order) {
     setup s = begin("SGD(lr=0.1)");
     cr_assert_eq(run(&s, &(cg_train_options){.epochs = 3}), CG_OK, "%s", cg_error_message());
-    cr_expect_eq(s.heard.steps, 3 * BATCHES);
-    cr_expect_eq(s.heard.batches, 3 * BATCHES);
+    cr_expect_eq(s.heard.steps, 3 * SMALL_BATCHES);
+    cr_expect_eq(s.heard.batches, 3 * SMALL_BATCHES);
     cr_expect_eq(s.heard.epochs, 3);
     cr_expect_eq(s.heard.saves, 3);
     for (int i = 0; i < s.heard.steps; i++) {
@@ -149,7 +119,7 @@ Test(train, every_update_is_told_once_and_in_order) {
         cr_expect(isfinite(s.heard.losses[i]));
     }
     cr_expect_eq(s.heard.last_epoch.epoch, 3);
-    cr_expect_eq(s.heard.last_epoch.samples, ROWS);
+    cr_expect_eq(s.heard.last_epoch.samples, SMALL_ROWS);
     end(&s);
 }
 
@@ -157,20 +127,21 @@ Test(train, the_epochs_loss_is_the_mean_over_its_samples) {
     setup s = begin("SGD(lr=0.1)");
     cr_assert_eq(run(&s, &(cg_train_options){.epochs = 1}), CG_OK, "%s", cg_error_message());
     double sum = 0;
-    for (int i = 0; i < BATCHES; i++) {
-        sum += s.heard.losses[i] * (i < BATCHES - 1 ? BATCH : ROWS - BATCH * (BATCHES - 1));
+    for (int i = 0; i < SMALL_BATCHES; i++) {
+        sum +=
+            s.heard.losses[i] * (i < SMALL_BATCHES - 1 ? SMALL_BATCH : SMALL_ROWS - SMALL_BATCH * (SMALL_BATCHES - 1));
     }
-    cr_expect_lt(fabs(s.heard.last_epoch.train_loss - sum / ROWS), 1e-12);
+    cr_expect_lt(fabs(s.heard.last_epoch.train_loss - sum / SMALL_ROWS), 1e-12);
     end(&s);
 }
 
 Test(train, steps_instead_of_epochs_are_counted_exactly) {
     setup s = begin("SGD(lr=0.1)");
-    cr_assert_eq(run(&s, &(cg_train_options){.steps = BATCHES + 2}), CG_OK, "%s", cg_error_message());
-    cr_expect_eq(s.heard.steps, BATCHES + 2);
+    cr_assert_eq(run(&s, &(cg_train_options){.steps = SMALL_BATCHES + 2}), CG_OK, "%s", cg_error_message());
+    cr_expect_eq(s.heard.steps, SMALL_BATCHES + 2);
     cr_expect_eq(s.heard.epochs, 1);
     int64_t epoch, position;
-    cg_trainer_position(s.trainer, &epoch, &position);
+    cg_trainer_position(s.parts.trainer, &epoch, &position);
     cr_expect_eq(epoch, 1);
     cr_expect_eq(position, 2);
     end(&s);
@@ -178,12 +149,12 @@ Test(train, steps_instead_of_epochs_are_counted_exactly) {
 
 Test(train, a_callback_that_returns_false_stops_after_the_step) {
     setup s = begin("SGD(lr=0.1)");
-    s.heard.stop_at_batch = BATCHES + 3;
+    s.heard.stop_at_batch = SMALL_BATCHES + 3;
     cr_expect_eq(run(&s, &(cg_train_options){.epochs = 3}), CG_ERR_INTERRUPTED);
     cr_expect_neq(strstr(cg_error_message(), "epoch 2"), NULL, "%s", cg_error_message());
-    cr_expect_eq(s.heard.steps, BATCHES + 3, "the losses of all steps that were done are told");
+    cr_expect_eq(s.heard.steps, SMALL_BATCHES + 3, "the losses of all steps that were done are told");
     int64_t epoch, position;
-    cg_trainer_position(s.trainer, &epoch, &position);
+    cg_trainer_position(s.parts.trainer, &epoch, &position);
     cr_expect_eq(epoch, 1);
     cr_expect_eq(position, 3);
     end(&s);
@@ -194,7 +165,7 @@ Test(train, a_stop_at_the_end_of_an_epoch_leaves_the_next_one_to_do) {
     s.heard.stop_at_epoch = 1;
     cr_expect_eq(run(&s, &(cg_train_options){.epochs = 3}), CG_ERR_INTERRUPTED);
     int64_t epoch, position;
-    cg_trainer_position(s.trainer, &epoch, &position);
+    cg_trainer_position(s.parts.trainer, &epoch, &position);
     cr_expect_eq(epoch, 1);
     cr_expect_eq(position, 0);
     end(&s);
@@ -205,34 +176,34 @@ static void run_in_two_parts(setup *s, const cg_train_options *options, int batc
     int64_t epoch, position;
     s->heard.stop_at_batch = batches;
     cr_assert_eq(run(s, options), CG_ERR_INTERRUPTED);
-    cg_trainer_position(s->trainer, &epoch, &position);
-    cg_trainer_destroy(s->trainer);
+    cg_trainer_position(s->parts.trainer, &epoch, &position);
+    cg_trainer_destroy(s->parts.trainer);
     s->heard.stop_at_batch = 0;
     make_trainer(s, options);
-    cg_trainer_set_position(s->trainer, epoch, position);
-    cr_assert_eq(cg_trainer_run(s->trainer), CG_OK, "%s", cg_error_message());
+    cg_trainer_set_position(s->parts.trainer, epoch, position);
+    cr_assert_eq(cg_trainer_run(s->parts.trainer), CG_OK, "%s", cg_error_message());
 }
 
 static void check_going_on(const char *model) {
     const cg_train_options options = {.epochs = 3, .seed = 5};
     setup whole = begin_model(model, "Adam(lr=0.01)"), stopped = begin_model(model, "Adam(lr=0.01)");
     cr_assert_eq(run(&whole, &options), CG_OK, "%s", cg_error_message());
-    run_in_two_parts(&stopped, &options, BATCHES + 3);
+    run_in_two_parts(&stopped, &options, SMALL_BATCHES + 3);
     cr_expect_eq(stopped.heard.steps, whole.heard.steps);
     for (int i = 0; i < whole.heard.steps; i++) {
         cr_expect_eq(stopped.heard.losses[i], whole.heard.losses[i], "step %d", i + 1);
     }
-    expect_equal_weights(&whole, &stopped);
+    small_training_expect_equal(&whole.parts, &stopped.parts);
     end(&whole);
     end(&stopped);
 }
 
 Test(train, an_interrupted_training_goes_on_as_if_it_had_not_been) {
-    check_going_on(MODEL);
+    check_going_on(SMALL_MODEL);
 }
 
 Test(train, an_interrupted_training_goes_on_dropping_what_it_would_have) {
-    check_going_on(DROPPING);
+    check_going_on(SMALL_DROPPING);
 }
 
 Test(train, stop_after_ends_with_that_epoch) {
@@ -251,7 +222,7 @@ static void check_seeds(const char *model, bool no_shuffle) {
     cr_assert_eq(run(&a, &three), CG_OK, "%s", cg_error_message());
     cr_assert_eq(run(&b, &three), CG_OK, "%s", cg_error_message());
     cr_assert_eq(run(&c, &four), CG_OK, "%s", cg_error_message());
-    expect_equal_weights(&a, &b);
+    small_training_expect_equal(&a.parts, &b.parts);
     cr_expect_neq(a.heard.losses[0], c.heard.losses[0]);
     end(&a);
     end(&b);
@@ -259,11 +230,11 @@ static void check_seeds(const char *model, bool no_shuffle) {
 }
 
 Test(train, the_same_seed_gives_the_same_bits_and_another_seed_does_not) {
-    check_seeds(MODEL, false);
+    check_seeds(SMALL_MODEL, false);
 }
 
 Test(train, the_same_seed_drops_the_same_and_another_seed_does_not) {
-    check_seeds(DROPPING, true);
+    check_seeds(SMALL_DROPPING, true);
 }
 
 Test(train, saves_are_due_every_so_many_updates_and_after_each_epoch) {
@@ -295,12 +266,14 @@ Test(train, after_the_first_epoch_nothing_is_allocated) {
 Test(train, evaluation_counts_rows_and_right_answers) {
     setup s = begin("SGD(lr=0.1)");
     cg_evaluation small, large;
-    cr_assert_eq(cg_evaluate(s.model, s.loss, s.data, CG_SPLIT_VALID, 7, &small), CG_OK, "%s", cg_error_message());
-    cr_assert_eq(cg_evaluate(s.model, s.loss, s.data, CG_SPLIT_VALID, 1000, &large), CG_OK, "%s", cg_error_message());
-    cr_expect_eq(small.n, cg_data_describe(s.data)->rows[CG_SPLIT_VALID]);
+    cr_assert_eq(cg_evaluate(s.parts.model, s.parts.loss, s.parts.data, CG_SPLIT_VALID, 7, &small), CG_OK, "%s",
+                 cg_error_message());
+    cr_assert_eq(cg_evaluate(s.parts.model, s.parts.loss, s.parts.data, CG_SPLIT_VALID, 1000, &large), CG_OK, "%s",
+                 cg_error_message());
+    cr_expect_eq(small.n, cg_data_describe(s.parts.data)->rows[CG_SPLIT_VALID]);
     cr_expect_eq(small.accuracy, large.accuracy);
     cr_expect_lt(fabs(small.loss - large.loss), 1e-5);
-    cr_assert_eq(cg_evaluate(s.model, s.loss, s.data, CG_SPLIT_TEST, 7, &small), CG_OK);
+    cr_assert_eq(cg_evaluate(s.parts.model, s.parts.loss, s.parts.data, CG_SPLIT_TEST, 7, &small), CG_OK);
     cr_expect_eq(small.n, 0, "the digits have no test rows");
     end(&s);
 }
@@ -312,7 +285,8 @@ Test(train, probabilities_are_positive_and_sum_to_one) {
     for (int i = 0; i < N * 64; i++) {
         x[i] = (float)(i % 17) / 16;
     }
-    cr_assert_eq(cg_predict(s.model, x, N, &CG_SHAPE(1, 8, 8), probabilities, 10), CG_OK, "%s", cg_error_message());
+    cr_assert_eq(cg_predict(s.parts.model, x, N, &CG_SHAPE(1, 8, 8), probabilities, 10), CG_OK, "%s",
+                 cg_error_message());
     for (int i = 0; i < N; i++) {
         float sum = 0;
         for (int c = 0; c < 10; c++) {
@@ -321,7 +295,7 @@ Test(train, probabilities_are_positive_and_sum_to_one) {
         }
         cr_expect_lt(fabsf(sum - 1), 1e-5F, "row %d sums to %g", i, (double)sum);
     }
-    cr_expect_eq(cg_predict(s.model, x, 1, &CG_SHAPE(1, 8, 8), probabilities, 5), CG_ERR_SHAPE);
+    cr_expect_eq(cg_predict(s.parts.model, x, 1, &CG_SHAPE(1, 8, 8), probabilities, 5), CG_ERR_SHAPE);
     end(&s);
 }
 
@@ -329,12 +303,14 @@ Test(train, a_model_that_does_not_fit_the_data_is_refused_before_the_first_step)
     setup s = begin("SGD(lr=0.1)");
     cg_module *narrow;
     cg_trainer *trainer;
-    const cg_train_options options = {.batch = BATCH, .epochs = 1};
-    cr_assert_eq(cg_module_parse(s.device, "Flatten(), Linear(64, 5)", &narrow), CG_OK, "%s", cg_error_message());
-    cr_expect_eq(cg_trainer_create(narrow, s.loss, s.optimizer, s.data, &options, NULL, &trainer), CG_ERR_SHAPE);
+    const cg_train_options options = {.batch = SMALL_BATCH, .epochs = 1};
+    cr_assert_eq(cg_module_parse(s.parts.device, "Flatten(), Linear(64, 5)", &narrow), CG_OK, "%s", cg_error_message());
+    cr_expect_eq(cg_trainer_create(narrow, s.parts.loss, s.parts.optimizer, s.parts.data, &options, &trainer),
+                 CG_ERR_SHAPE);
     cr_expect_neq(strstr(cg_error_message(), "10 classes"), NULL, "%s", cg_error_message());
     cg_module_destroy(narrow);
     const cg_train_options none = {.batch = 0, .epochs = 1};
-    cr_expect_eq(cg_trainer_create(s.model, s.loss, s.optimizer, s.data, &none, NULL, &trainer), CG_ERR_ARGUMENT);
+    cr_expect_eq(cg_trainer_create(s.parts.model, s.parts.loss, s.parts.optimizer, s.parts.data, &none, &trainer),
+                 CG_ERR_ARGUMENT);
     end(&s);
 }

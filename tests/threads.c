@@ -42,6 +42,27 @@ static void complain(worker *self, const char *what) {
         }                                                                                                              \
     } while (0)
 
+/* Loaders whose threads prepare batches, one left in the middle of its pass. */
+static void load_in_background(worker *self, cg_device *device) {
+    const cg_data_options options = {.valid = -1, .workers = 1 + self->number % 3};
+    cg_data *data = NULL;
+    cg_loader *loader = NULL;
+    cg_batch batch = {.n = 1};
+    NEED(cg_data_load("digits", &options, &data));
+    if (data != NULL) {
+        NEED(cg_loader_create(device, data, CG_SPLIT_TRAIN, 100, &loader));
+    }
+    for (uint64_t epoch = 0; loader != NULL && epoch < 2; epoch++) {
+        NEED(cg_loader_start(loader, true, 0, epoch));
+        for (int taken = 0; taken < 20 && batch.n > 0; taken++) {
+            NEED(cg_loader_next(loader, &batch));
+        }
+        batch.n = 1;
+    }
+    cg_loader_destroy(loader);
+    cg_data_destroy(data);
+}
+
 /* The text of a failure is this thread's own, whatever the others do in between. */
 static void check_error_text(worker *self) {
     char expected[64];
@@ -138,6 +159,9 @@ static void *work(void *context) {
         begin(self, &t);
         for (int i = 0; i < STEPS && self->message[0] == '\0'; i++) {
             step(self, &t, i);
+        }
+        if (t.device != NULL) {
+            load_in_background(self, t.device);
         }
         end(self, &t);
     }

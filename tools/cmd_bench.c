@@ -1,207 +1,247 @@
-/* clgrad bench: how fast, as rows of times. */
+/* clgrad bench: how fast, as rows of times, beside what the device could do at most. */
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <clgrad/ops.h>
-
-#include "bare_opencl.h"
+#include "bench_compare.h"
+#include "bench_measure.h"
+#include "bench_overhead.h"
+#include "bench_turns.h"
 #include "commands.h"
 #include "device_set.h"
 #include "exit_status.h"
 #include "options.h"
 #include "report.h"
-#include "terminal.h"
 
-#define SAMPLES 31
-#define OPS 1000
-#define OPENCL_OPS 200
-#define OPENCL_ELEMENTS 256
+typedef struct arguments {
+    text_list names, devices;
+    const char *compare;
+    bench_options measure;
+    bool json, list, turns;
+} arguments;
 
-/* What repeats: runs `count` of what is measured and waits for the device. */
-typedef cg_status (*sample_fn)(void *context, size_t count);
+/* Names that are no work's. Processes of their own come first: this one may have loaded no driver by then. */
+static const char *const other_names[] = {"startup", "overhead", "limits"};
 
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
+#define N_OTHERS (sizeof other_names / sizeof *other_names)
 
-/* Adds the row of one measurement: milliseconds for one of `n`. The first sample warms up. */
-static cg_status measure(cJSON *rows, const char *name, const cg_device_info *device, const char *pass, size_t n,
-                         sample_fn sample, void *context) {
-    double times[SAMPLES];
-    CG_TRY(sample(context, n));
-    for (size_t i = 0; i < SAMPLES; i++) {
-        double begin = monotonic_seconds();
-        CG_TRY(sample(context, n));
-        times[i] = (monotonic_seconds() - begin) * 1e3 / (double)n;
+static bool is_wanted(const text_list *names, const char *name) {
+    bool wanted = names->count == 0;
+    for (size_t i = 0; i < names->count; i++) {
+        wanted = wanted || fnmatch(names->items[i], name, 0) == 0;
     }
-    qsort(times, SAMPLES, sizeof *times, by_size);
-    cJSON *row = cJSON_CreateObject();
-    cJSON_AddStringToObject(row, "name", name);
-    cJSON_AddStringToObject(row, "device", device->string);
-    cJSON_AddStringToObject(row, "pass", pass);
-    cJSON_AddNumberToObject(row, "n", (double)n);
-    cJSON_AddNumberToObject(row, "min_ms", times[0]);
-    cJSON_AddNumberToObject(row, "median_ms", times[SAMPLES / 2]);
-    cJSON_AddNumberToObject(row, "p90_ms", times[SAMPLES * 9 / 10]);
-    cJSON_AddNullToObject(row, "gflops");
-    cJSON_AddNullToObject(row, "gbs");
-    cJSON_AddItemToArray(rows, row);
-    return CG_OK;
+    return wanted;
 }
 
-typedef struct small_ops {
-    cg_tape *tape;
-    cg_tensor *x;
-} small_ops;
+static const char *name_at(size_t i) {
+    return i < N_OTHERS ? other_names[i] : bench_works[i - N_OTHERS].name;
+}
 
-static cg_status sample_ops(void *context, size_t count) {
-    const small_ops *ops = context;
-    for (size_t i = 0; i < count; i++) {
-        cg_relu(ops->tape, ops->x);
+static bool is_known(const char *pattern) {
+    bool known = false;
+    for (size_t i = 0; i < N_OTHERS + bench_work_count; i++) {
+        known = known || fnmatch(pattern, name_at(i), 0) == 0;
     }
-    CG_TRY(cg_tape_run(ops->tape));
-    return cg_device_wait(cg_tape_device(ops->tape));
-}
-
-static cg_status sample_bare(void *context, size_t count) {
-    return bare_opencl_run(context, count) ? CG_OK : cg_fail(CG_ERR_DEVICE, "the bare OpenCL calls fail");
-}
-
-static cg_status measure_ops(cJSON *rows, cg_device *device, int64_t elements, size_t count) {
-    small_ops ops = {.tape = cg_tape_create(device)};
-    cg_status status =
-        ops.tape ? cg_tensor_create(device, cg_device_real(device), &CG_SHAPE(elements), &ops.x) : CG_ERR_MEMORY;
-    if (status == CG_OK) {
-        cg_tape_set_mode(ops.tape, CG_EVAL);
-        status = measure(rows, "overhead", cg_device_describe(device), "op", count, sample_ops, &ops);
-    }
-    cg_tape_destroy(ops.tape);
-    cg_tensor_destroy(ops.x);
-    return status;
-}
-
-static cg_status measure_bare(cJSON *rows, const cg_device_info *info) {
-    const char *reason;
-    bare_opencl *bare = bare_opencl_open(info, OPENCL_ELEMENTS, &reason);
-    if (!bare) {
-        fprintf(stderr, "clgrad bench: %s: no bare driver calls to compare with: %s\n", info->string, reason);
-        return CG_OK;
-    }
-    cg_status status = measure(rows, "overhead", info, "bare", OPENCL_OPS, sample_bare, bare);
-    bare_opencl_close(bare);
-    return status;
-}
-
-/* What an op costs besides its work, recorded and dispatched: one element on the cpu, where all else is the cost; on
- * OpenCL a small relu beside the same kernel launched by the driver's calls alone. */
-static cg_status bench_overhead(cJSON *rows, cg_device *device) {
-    const cg_device_info *info = cg_device_describe(device);
-    bool opencl = strncmp(info->string, "opencl", 6) == 0;
-    CG_TRY(measure_ops(rows, device, opencl ? OPENCL_ELEMENTS : 1, opencl ? OPENCL_OPS : OPS));
-    return opencl ? measure_bare(rows, info) : CG_OK;
-}
-
-static const struct {
-    const char *name;
-    cg_status (*run)(cJSON *rows, cg_device *device);
-} benchmarks[] = {
-    {"overhead", bench_overhead},
-};
-
-#define N_BENCHMARKS (sizeof benchmarks / sizeof *benchmarks)
-
-static cg_status run_named(const text_list *names, cJSON *rows, cg_device *device) {
-    for (size_t i = 0; i < N_BENCHMARKS; i++) {
-        bool wanted = names->count == 0;
-        for (size_t j = 0; j < names->count; j++) {
-            wanted = wanted || strcmp(names->items[j], benchmarks[i].name) == 0;
-        }
-        if (wanted) {
-            CG_TRY(benchmarks[i].run(rows, device));
-        }
-    }
-    return CG_OK;
-}
-
-static double number(const cJSON *row, const char *key) {
-    return cJSON_GetNumberValue(cJSON_GetObjectItem(row, key));
-}
-
-static const char *text(const cJSON *row, const char *key) {
-    return cJSON_GetStringValue(cJSON_GetObjectItem(row, key));
-}
-
-static void print_rows(const cJSON *rows) {
-    printf("%-10s %-28s %-6s %6s %12s %12s %12s\n", "name", "device", "pass", "n", "min ms", "median ms", "p90 ms");
-    const cJSON *row;
-    cJSON_ArrayForEach(row, rows) {
-        printf("%-10s %-28s %-6s %6.0f %12.6f %12.6f %12.6f\n", text(row, "name"), text(row, "device"),
-               text(row, "pass"), number(row, "n"), number(row, "min_ms"), number(row, "median_ms"),
-               number(row, "p90_ms"));
-    }
+    return known;
 }
 
 static int check_names(const text_list *names) {
     for (size_t i = 0; i < names->count; i++) {
-        bool known = false;
-        for (size_t j = 0; j < N_BENCHMARKS; j++) {
-            known = known || strcmp(names->items[i], benchmarks[j].name) == 0;
-        }
-        if (!known) {
-            return usage_error("bench", "there is no benchmark '%s'; there is: overhead", names->items[i]);
+        if (!is_known(names->items[i])) {
+            return usage_error("bench", "there is no benchmark '%s'; clgrad bench --list shows all", names->items[i]);
         }
     }
     return EXIT_GOOD;
 }
 
-static int bench(const text_list *names, device_set *devices, bool json) {
-    cJSON *rows = cJSON_CreateArray();
-    cg_status status = CG_OK;
-    for (size_t i = 0; i < devices->count && status == CG_OK; i++) {
-        status = run_named(names, rows, devices->devices[i]);
+/* Each device that is named, or the default. What `all` means is known only to a process that has loaded the drivers.
+ */
+static int bench_startups(const text_list *strings, bench_output *output) {
+    int result = strings->count == 0 ? bench_startup(output, NULL) : EXIT_GOOD;
+    for (size_t i = 0; i < strings->count && result == EXIT_GOOD; i++) {
+        if (strcmp(strings->items[i], "all") == 0) {
+            fputs("clgrad bench: startup takes devices by their strings; with all it is left out\n", stderr);
+            continue;
+        }
+        result = bench_startup(output, strings->items[i]);
     }
+    return result;
+}
+
+static bool any_work_is_wanted(const text_list *names) {
+    bool wanted = false;
+    for (size_t i = 0; i < bench_work_count; i++) {
+        wanted = wanted || is_wanted(names, bench_works[i].name);
+    }
+    return wanted;
+}
+
+/* What one work cannot do, for want of memory for one, is said, and the others go on. */
+static int bench_works_on(cg_device *device, const arguments *given, bench_output *output) {
+    bool rows = is_wanted(&given->names, "limits");
+    if (!rows && !any_work_is_wanted(&given->names)) {
+        return EXIT_GOOD;
+    }
+    bench_limits limits;
+    cg_status status = bench_limits_measure(device, &limits, rows ? output : NULL);
     if (status != CG_OK) {
-        cJSON_Delete(rows);
         return report_failure(status);
     }
-    if (json) {
-        return report_json(rows);
+    int result = EXIT_GOOD;
+    for (size_t i = 0; i < bench_work_count; i++) {
+        if (is_wanted(&given->names, bench_works[i].name)) {
+            status = bench_measure_work(&bench_works[i], device, &limits, &given->measure, output);
+            if (status != CG_OK) {
+                fprintf(stderr, "clgrad bench: %s:\n", bench_works[i].name);
+                result = report_failure(status);
+            }
+        }
     }
-    print_rows(rows);
-    cJSON_Delete(rows);
+    report_fallbacks(device, "warn");
+    return result;
+}
+
+static int bench_device(cg_device *device, const arguments *given, bench_output *output) {
+    cg_status status = is_wanted(&given->names, "overhead") ? bench_overhead(output, device) : CG_OK;
+    return status == CG_OK ? bench_works_on(device, given, output) : report_failure(status);
+}
+
+/* Known before anything is measured: whether the file has rows to compare with. */
+static int check_compared(const arguments *given, const device_set *devices, const bench_output *output) {
+    int result = EXIT_GOOD;
+    for (size_t i = 0; output->before && i < devices->count && result == EXIT_GOOD; i++) {
+        result = bench_compare_check(given->compare, output->before, cg_device_describe(devices->devices[i])->string);
+    }
+    return result;
+}
+
+static int bench_devices(const arguments *given, bench_output *output) {
+    device_set devices;
+    int result = device_set_open(&given->devices, &devices);
+    result = result == EXIT_GOOD ? check_compared(given, &devices, output) : result;
+    for (size_t i = 0; i < devices.count && result == EXIT_GOOD; i++) {
+        result = bench_device(devices.devices[i], given, output);
+    }
+    result = result == EXIT_GOOD && devices.incomplete ? EXIT_DEVICE : result;
+    device_set_close(&devices);
+    return result;
+}
+
+static bool needs_devices(const text_list *names) {
+    return is_wanted(names, "overhead") || is_wanted(names, "limits") || any_work_is_wanted(names);
+}
+
+static int bench(const arguments *given, const cJSON *before) {
+    bench_output output = {.rows = cJSON_CreateArray(), .before = before, .json = given->json};
+    int result = is_wanted(&given->names, "startup") ? bench_startups(&given->devices, &output) : EXIT_GOOD;
+    if (result == EXIT_GOOD && needs_devices(&given->names)) {
+        result = bench_devices(given, &output);
+    }
+    bool rows = cJSON_GetArraySize(output.rows) > 0;
+    if (given->json && (result == EXIT_GOOD || rows)) {
+        int printed = report_json(output.rows);
+        return result == EXIT_GOOD ? printed : result;
+    }
+    cJSON_Delete(output.rows);
+    return result;
+}
+
+static int bench_and_compare(const arguments *given) {
+    cJSON *before = NULL;
+    int result = given->compare ? bench_compare_read(given->compare, &before) : EXIT_GOOD;
+    result = result == EXIT_GOOD ? bench(given, before) : result;
+    cJSON_Delete(before);
+    return result;
+}
+
+static int take_turns(const arguments *given) {
+    if (given->names.count > 0 || given->devices.count > 1) {
+        return usage_error("bench", "--turns takes names from standard input, and one device");
+    }
+    cg_device *device;
+    cg_status status = cg_device_open(given->devices.count > 0 ? given->devices.items[0] : NULL, &device);
+    if (status != CG_OK) {
+        return report_failure(status);
+    }
+    int result = bench_turns(device, given->measure.seconds);
+    report_fallbacks(device, "warn");
+    close_device(device);
+    return result;
+}
+
+static void list_work(const bench_work *work) {
+    printf("%-15s ", work->name);
+    for (bench_pass pass = 0; pass < BENCH_PASSES; pass++) {
+        if (bench_work_has(work, pass)) {
+            printf(" %s", bench_pass_name(pass));
+        }
+    }
+    printf("  %s\n", work->module ? work->module : work->call);
+}
+
+static int list(bool json) {
+    if (json) {
+        return report_json(bench_works_json());
+    }
+    for (size_t i = 0; i < N_OTHERS; i++) {
+        puts(other_names[i]);
+    }
+    for (size_t i = 0; i < bench_work_count; i++) {
+        list_work(&bench_works[i]);
+    }
     return EXIT_GOOD;
 }
 
+static int run(const arguments *given) {
+    if (given->list) {
+        return list(given->json);
+    }
+    if (given->turns) {
+        return take_turns(given);
+    }
+    int result = check_names(&given->names);
+    return result == EXIT_GOOD ? bench_and_compare(given) : result;
+}
+
+#define SUMMARY                                                                                                        \
+    "Measures, in ms: startup, a process from its start to the first result; overhead, what one small op costs;\n"     \
+    "limits, what the device does at most; trainings, and single ops forward, backward and both in one step. share "   \
+    "is\n"                                                                                                             \
+    "the least time that the device's limits allow, divided by the median. Names may be patterns: 'conv*'."
+
 int cmd_bench(int argc, char **argv) {
-    text_list names = {.items = calloc((size_t)argc + 1, sizeof(char *))};
-    text_list strings = {.items = calloc((size_t)argc + 1, sizeof(char *))};
-    device_set devices = {0};
-    bool json = false;
+    arguments given = {.names.items = calloc((size_t)argc + 1, sizeof(char *)),
+                       .devices.items = calloc((size_t)argc + 1, sizeof(char *)),
+                       .measure = {.repeats = 5, .seconds = 0.3}};
     const option options[] = {
-        list_option("--device", "STRING", "a device string, or all; may be given several times", &strings),
-        flag_option("--json", "an array of {name, device, pass, n, min_ms, median_ms, p90_ms, gflops, gbs} on stdout",
-                    &json),
+        list_option("--device", "STRING", DEVICES_HELP, &given.devices),
+        count_option("--repeats", "calls of each pass at least, default 5", 1, &given.measure.repeats),
+        real_option("--seconds", "time for each pass at least, default 0.3", &given.measure.seconds),
+        text_option("--compare", "FILE",
+                    "rows that an earlier run wrote with --json: prints how many times faster\n"
+                    "this one is, and which changes are beyond noise",
+                    &given.compare),
+        flag_option("--list", "show the names, their passes and what they are made of", &given.list),
+        flag_option("--turns",
+                    "measure what standard input says, \"NAME PASS\" a line, and answer each with a\n"
+                    "line of JSON; --seconds is for each",
+                    &given.turns),
+        flag_option("--json",
+                    "an array of {name, device, pass, n, min_ms, median_ms, p90_ms, gflops, gbs,\n"
+                    "share, ...} on stdout; times of a training are those of an epoch",
+                    &given.json),
     };
     const command_line line = {.name = "bench",
                                .operands = "[NAME...]",
-                               .summary =
-                                   "Measures. overhead: what one small op costs, recorded and dispatched, in ms; "
-                                   "on OpenCL beside the\nbare driver calls for the same kernel.",
+                               .summary = SUMMARY,
                                .options = options,
                                .n_options = sizeof options / sizeof *options,
-                               .operands_to = &names,
+                               .operands_to = &given.names,
                                .optional = true};
-    int result = names.items && strings.items ? options_parse(&line, argc, argv) : EXIT_DEVICE;
-    if (result == OPTIONS_RUN) {
-        result = check_names(&names);
-        result = result == EXIT_GOOD ? device_set_open(&strings, &devices) : result;
-        result = result == EXIT_GOOD ? bench(&names, &devices, json) : result;
-        result = result == EXIT_GOOD && devices.incomplete ? EXIT_DEVICE : result;
-    }
-    device_set_close(&devices);
-    free(names.items);
-    free(strings.items);
+    int result = given.names.items && given.devices.items ? options_parse(&line, argc, argv) : EXIT_DEVICE;
+    result = result == OPTIONS_RUN ? run(&given) : result;
+    free(given.names.items);
+    free(given.devices.items);
     return result;
 }

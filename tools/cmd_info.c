@@ -13,8 +13,9 @@
 #include "saved_model.h"
 #include "tensor_list.h"
 
-/* Classes of a preset where no data says otherwise. */
-#define DEFAULT_CLASSES 10
+/* What a preset is shown for where nothing says otherwise: MNIST. */
+#define PRESET_CLASSES 10
+#define PRESET_SAMPLE CG_SHAPE(1, 28, 28)
 
 static void add_text(cJSON *object, const char *key, const char *text) {
     if (text) {
@@ -22,8 +23,8 @@ static void add_text(cJSON *object, const char *key, const char *text) {
     }
 }
 
-static void add_numbers(cJSON *object, const char *key, const double *values, int count) {
-    cJSON_AddItemToObject(object, key, cJSON_CreateDoubleArray(values, count));
+static void add_numbers(cJSON *object, const char *key, const double *values, int64_t count) {
+    cJSON_AddItemToObject(object, key, cJSON_CreateDoubleArray(values, (int)count));
 }
 
 static void add_training(cJSON *object, const cg_checkpoint_info *info) {
@@ -35,6 +36,9 @@ static void add_training(cJSON *object, const cg_checkpoint_info *info) {
     cJSON_AddNumberToObject(object, "batch", (double)info->batch);
     cJSON_AddNumberToObject(object, "seed", (double)info->seed);
     cJSON_AddBoolToObject(object, "shuffle", info->shuffle);
+    for (int i = 0; i < CG_NOTES; i++) {
+        add_text(object, cg_note_key((cg_note)i), info->notes[i]);
+    }
 }
 
 /* What the file says, each under the name of the flag that sets it where there is one. */
@@ -42,9 +46,14 @@ static cJSON *checkpoint_json(const cg_checkpoint_info *info) {
     cJSON *object = cJSON_CreateObject();
     add_text(object, "model", info->model);
     add_text(object, "data", info->data);
+    add_text(object, "target", info->target);
     if (info->sample.rank > 0) {
         add_shape(object, "input", &info->sample);
         cJSON_AddNumberToObject(object, "classes", (double)info->classes);
+    }
+    if (info->class_names) {
+        const char *const *names = (const char *const *)info->class_names;
+        cJSON_AddItemToObject(object, "class_names", cJSON_CreateStringArray(names, (int)info->classes));
     }
     if (info->has_normalization) {
         add_numbers(object, "mean", info->mean, info->channels);
@@ -71,22 +80,18 @@ static void print_checkpoint(const char *path, const cJSON *checkpoint) {
     }
 }
 
-/* "1,28,28" */
-static cg_status parse_input(const char *text, cg_shape *shape) {
-    size_t count;
-    if (!parse_numbers(text, 1, shape->dim, CG_MAX_RANK - 1, &count)) {
-        return cg_fail(CG_ERR_ARGUMENT, "--input '%s': the shape of one sample, as 1,28,28, is needed", text);
-    }
-    shape->rank = (int32_t)count;
-    return CG_OK;
-}
+typedef struct info_options {
+    const char *subject, *input, *device;
+    int64_t classes;
+    bool json;
+} info_options;
 
-static cg_status add_layers(const char *text, bool from_file, const cg_shape *sample, const char *device_string,
+static cg_status add_layers(const info_options *options, const char *text, bool from_file, const cg_shape *sample,
                             cJSON *object) {
     cg_device *device;
     cg_module *model = NULL;
-    CG_TRY(cg_device_open(device_string ? device_string : "cpu", &device));
-    cg_status status = model_parse(device, text, DEFAULT_CLASSES, &model);
+    CG_TRY(cg_device_open(options->device ? options->device : "cpu", &device));
+    cg_status status = model_parse(device, text, options->classes, &model);
     if (status != CG_OK && from_file) {
         status = cg_fail_context(CG_ERR_FORMAT, "the file's model: ");
     }
@@ -98,19 +103,14 @@ static cg_status add_layers(const char *text, bool from_file, const cg_shape *sa
     return status;
 }
 
-typedef struct info_options {
-    const char *subject, *input, *device;
-    bool json;
-} info_options;
-
 static cg_status describe_file(const info_options *options, cJSON *object) {
     cg_checkpoint_info info = {0};
     CG_TRY(cg_checkpoint_read(options->subject, &info));
     cg_shape sample = info.sample;
     cJSON_AddItemToObject(object, "checkpoint", checkpoint_json(&info));
-    cg_status status = options->input ? parse_input(options->input, &sample) : CG_OK;
+    cg_status status = options->input ? parse_sample(options->input, &sample) : CG_OK;
     if (status == CG_OK && info.model && sample.rank > 0) {
-        status = add_layers(info.model, true, &sample, options->device, object);
+        status = add_layers(options, info.model, true, &sample, object);
     } else if (status == CG_OK) {
         status = tensor_list(options->subject, object);
     }
@@ -119,12 +119,13 @@ static cg_status describe_file(const info_options *options, cJSON *object) {
 }
 
 static cg_status describe_model(const info_options *options, cJSON *object) {
-    cg_shape sample = {0};
-    if (!options->input) {
+    cg_shape sample = PRESET_SAMPLE;
+    if (options->input) {
+        CG_TRY(parse_sample(options->input, &sample));
+    } else if (!model_is_preset(options->subject)) {
         return cg_fail(CG_ERR_ARGUMENT, "--input is needed with a model: the shape of one sample, as 1,28,28");
     }
-    CG_TRY(parse_input(options->input, &sample));
-    return add_layers(options->subject, false, &sample, options->device, object);
+    return add_layers(options, options->subject, false, &sample, object);
 }
 
 static cg_status describe(const info_options *options, cJSON *object) {
@@ -135,7 +136,7 @@ static cg_status describe(const info_options *options, cJSON *object) {
     if (strchr(options->subject, '(') || model_is_preset(options->subject)) {
         return describe_model(options, object);
     }
-    return cg_fail(CG_ERR_FILE, "'%s' is neither a file nor a model", options->subject);
+    return cg_fail(CG_ERR_FILE, "'%s' is neither a file nor a model; presets are " PRESET_NAMES, options->subject);
 }
 
 static int show(const info_options *options, cJSON *object) {
@@ -157,16 +158,18 @@ static int show(const info_options *options, cJSON *object) {
 }
 
 int cmd_info(int argc, char **argv) {
-    info_options chosen = {0};
+    info_options chosen = {.classes = PRESET_CLASSES};
     const option options[] = {
-        text_option("--input", "1,28,28", "the shape of one sample; default: what FILE was trained on", &chosen.input),
+        text_option("--input", "1,28,28",
+                    "the shape of one sample; default: what FILE was trained on, of a\npreset 1,28,28", &chosen.input),
+        count_option("--classes", "outputs of a preset's last layer, default 10", 1, &chosen.classes),
         text_option("--device", "STRING", "a device string; default: cpu, nothing is computed", &chosen.device),
         flag_option("--json", "one object on stdout", &chosen.json),
     };
     const command_line line = {.name = "info",
                                .operands = "FILE|MODEL",
-                               .summary =
-                                   "What a checkpoint says about itself, and the layers of a model:\n" MODEL_HELP,
+                               .summary = "What a checkpoint says about itself, and the layers of a model:\n" MODEL_HELP
+                                          "\nA multiplication with its addition is 2 flops.",
                                .options = options,
                                .n_options = sizeof options / sizeof *options,
                                .operand = &chosen.subject};

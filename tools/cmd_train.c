@@ -6,13 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "activation_view.h"
 #include "commands.h"
 #include "exit_status.h"
+#include "find_lr.h"
 #include "log.h"
+#include "metric_view.h"
 #include "options.h"
 #include "progress.h"
 #include "report.h"
+#include "run_report.h"
 #include "saved_model.h"
+#include "shell_text.h"
 #include "training.h"
 
 /* A training and what is heard of it. */
@@ -20,9 +25,10 @@ typedef struct session {
     training training;
     progress_view view;
     cJSON *epochs; /* with --json, one object for each */
+    activation_view activations;
+    cg_metrics *metrics; /* of the validation; NULL where nobody looks at them */
+    run_report report;
     int64_t saved_epoch, saved_position;
-    cg_status failure; /* of saving or logging: it stopped the training */
-    char message[2048];
 } session;
 
 /* A signal handler reaches nothing else. */
@@ -40,60 +46,72 @@ static void catch_interrupt(void) {
     sigaction(SIGINT, &action, NULL);
 }
 
-/* Keeps the failure, whose message the trainer's own would replace. */
-static bool fail(session *s, cg_status status) {
-    s->failure = status;
-    snprintf(s->message, sizeof s->message, "%s", cg_error_message());
-    return false;
-}
-
-static bool on_batch(void *context, const cg_progress *progress) {
+static cg_status after_batch(void *context, cg_trainer *trainer, const cg_progress *progress) {
+    (void)trainer;
     session *s = context;
     progress_batch(&s->view, progress);
-    return !interrupted;
+    return interrupted ? CG_ERR_INTERRUPTED : CG_OK;
 }
 
-static bool check_log(session *s, bool written) {
-    return written || fail(s, cg_fail(CG_ERR_FILE, "cannot write %s", s->training.options.log));
+static cg_status check_log(const session *s, bool written) {
+    return written ? CG_OK : cg_fail(CG_ERR_FILE, "cannot write %s", s->training.options.log);
 }
 
-static bool on_step(void *context, const cg_progress *progress) {
+static cg_status on_loss(void *context, cg_trainer *trainer, const cg_progress *progress) {
+    (void)trainer;
     session *s = context;
-    return !s->training.log || check_log(s, log_step(s->training.log, progress));
+    progress_loss(&s->view, progress);
+    CG_TRY(run_report_step(&s->report, progress));
+    return s->training.log ? check_log(s, log_step(s->training.log, progress)) : CG_OK;
 }
 
-static void add_epoch(cJSON *epochs, const cg_progress *progress) {
+static void add_epoch(cJSON *epochs, const cg_progress *progress, const cg_metrics *metrics,
+                      const activation_view *activations) {
     cJSON *epoch = cJSON_CreateObject();
     cJSON_AddNumberToObject(epoch, "epoch", (double)progress->epoch);
     report_number(epoch, "train_loss", progress->train_loss);
     if (progress->has_valid) {
         report_number(epoch, "valid_loss", progress->valid_loss);
+    }
+    if (progress->has_valid && !isnan(progress->valid_accuracy)) {
         report_number(epoch, "valid_accuracy", progress->valid_accuracy);
     }
+    if (progress->has_valid && metrics && !cg_metrics_confusion(metrics)) {
+        report_number(epoch, "valid_mae", cg_metrics_numbers(metrics).mae);
+        report_number(epoch, "valid_r2", cg_metrics_numbers(metrics).r2);
+    }
     cJSON_AddNumberToObject(epoch, "train_seconds", progress->train_seconds);
+    if (activations->activations) {
+        cJSON_AddItemToObject(epoch, "activations", activation_view_json(activations));
+    }
     cJSON_AddItemToArray(epochs, epoch);
 }
 
-static bool on_epoch(void *context, const cg_progress *progress) {
+static cg_status after_epoch(void *context, cg_trainer *trainer, const cg_progress *progress) {
+    (void)trainer;
     session *s = context;
     progress_epoch(&s->view, progress);
+    CG_TRY(activation_view_keep(&s->activations));
     if (s->epochs) {
-        add_epoch(s->epochs, progress);
+        add_epoch(s->epochs, progress, s->metrics, &s->activations);
     }
-    return !s->training.log || check_log(s, log_epoch(s->training.log, progress));
+    if (progress->best) {
+        CG_TRY(training_save(&s->training, s->training.options.save_best));
+    }
+    CG_TRY(run_report_epoch(&s->report, progress));
+    return s->training.log ? check_log(s, log_epoch(s->training.log, progress, s->metrics, &s->activations)) : CG_OK;
 }
 
 static cg_status save(session *s) {
-    CG_TRY(training_save(&s->training));
+    CG_TRY(training_save(&s->training, s->training.options.out));
     cg_trainer_position(s->training.trainer, &s->saved_epoch, &s->saved_position);
     return CG_OK;
 }
 
-static bool on_save(void *context, const cg_progress *progress) {
+static cg_status on_save(void *context, cg_trainer *trainer, const cg_progress *progress) {
+    (void)trainer;
     (void)progress;
-    session *s = context;
-    cg_status status = save(s);
-    return status == CG_OK || fail(s, status);
+    return save(context);
 }
 
 /* Saves unless the state is the one saved last. */
@@ -117,31 +135,56 @@ static void print_position(const training *t) {
     }
 }
 
+/* What PyTorch would let pass, too, but nobody means: a run that is longer or shorter than the schedule. */
+static void warn_of_schedule(const training *t) {
+    const cg_schedule *schedule = cg_trainer_schedule(t->trainer);
+    long long length = schedule ? (long long)cg_schedule_length(schedule) : 0;
+    long long wanted = (long long)cg_trainer_schedule_steps(t->trainer);
+    if (length > 0 && length != wanted) {
+        fprintf(stderr, "clgrad: the schedule is made for %lld %s, the training has %lld: the learning rate %s\n",
+                length, cg_trainer_schedule_by_epoch(t->trainer) ? "epochs" : "updates", wanted,
+                wanted < length ? "will not come down to its end" : "will not follow it after that");
+    }
+}
+
+static void print_schedule(const training *t) {
+    const cg_schedule *schedule = cg_trainer_schedule(t->trainer);
+    char text[512];
+    if (schedule) {
+        cg_schedule_print(schedule, text, sizeof text);
+        printf("schedule   %s, counting %s\n", text, cg_trainer_schedule_by_epoch(t->trainer) ? "epochs" : "updates");
+    }
+}
+
+static void print_data(const cg_data_info *data) {
+    printf("data       %s: %lld training, %lld validation, %lld test rows %s, ", data->name,
+           (long long)data->rows[CG_SPLIT_TRAIN], (long long)data->rows[CG_SPLIT_VALID],
+           (long long)data->rows[CG_SPLIT_TEST], cg_shape_print(&data->sample, CG_SHAPE_TEXT));
+    if (data->classes > 0) {
+        printf("%lld classes", (long long)data->classes);
+    } else {
+        printf("%lld number%s to learn", (long long)data->targets, data->targets == 1 ? "" : "s");
+    }
+    printf("%s%s%s\n", data->target ? ", target " : "", data->target ? data->target : "",
+           data->streamed ? ", read as needed" : "");
+}
+
 static void print_start(const training *t) {
     const cg_device_info *device = cg_device_describe(t->device);
-    const cg_data_info *data = cg_data_describe(t->data);
     const char *choice = cg_device_choice(t->device);
     printf("device     %s: %s%s%s%s\n", device->string, device->name, *choice ? " (" : "", choice, *choice ? ")" : "");
-    printf("data       %s: %lld training, %lld validation, %lld test rows %s, %lld classes\n", data->name,
-           (long long)data->rows[CG_SPLIT_TRAIN], (long long)data->rows[CG_SPLIT_VALID],
-           (long long)data->rows[CG_SPLIT_TEST], cg_shape_print(&data->sample, CG_SHAPE_TEXT),
-           (long long)data->classes);
+    print_data(cg_data_describe(t->data));
     printf("model      %s: %lld parameters\n", t->model_text, (long long)training_parameters(t));
     printf("optimizer  %s\n", t->optimizer_text);
+    print_schedule(t);
     print_position(t);
     putchar('\n');
     fflush(stdout);
 }
 
-/* Quotes what a shell would split or expand. */
 static void print_argument(FILE *stream, const char *flag, const char *text) {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%";
-    bool quote = strspn(text, plain) != strlen(text);
-    fprintf(stream, " %s %s", flag, quote ? "'" : "");
-    for (; *text; text++) {
-        fputs(*text == '\'' ? "'\\''" : (char[]){*text, 0}, stream);
-    }
-    fputs(quote ? "'" : "", stream);
+    fprintf(stream, " %s ", flag);
+    shell_text(stream, text);
 }
 
 /* "saved to FILE; go on with clgrad train --resume FILE ...": what the file does not hold is said again. */
@@ -156,6 +199,12 @@ static void print_how_to_go_on(FILE *stream, const session *s) {
     print_argument(stream, "--out", options->out);
     if (strcmp(options->data, cg_data_describe(s->training.data)->name) != 0) {
         print_argument(stream, "--data", options->data);
+    }
+    if (options->target && !cg_data_describe(s->training.data)->target) {
+        print_argument(stream, "--target", options->target);
+    }
+    if (options->save_best) {
+        print_argument(stream, "--save-best", options->save_best);
     }
     if (options->steps > 0) {
         fprintf(stream, " --steps %lld", (long long)options->steps);
@@ -174,10 +223,35 @@ static int finish_interrupted(session *s) {
     }
     fprintf(stderr, "clgrad: %s; ", reason);
     print_how_to_go_on(stderr, s);
+    if (run_report_stop(&s->report, reason) != CG_OK) {
+        report_failure(CG_ERR_FILE);
+    }
     return EXIT_INTERRUPTED;
 }
 
-static int print_json(session *s, cg_split split, const cg_evaluation *result) {
+/* The page says why, too; that it cannot be written is said behind the reason. */
+static int finish_failed(session *s, cg_status status) {
+    char reason[512];
+    snprintf(reason, sizeof reason, "failed: %s", cg_error_message());
+    int exit_status = report_failure(status);
+    if (run_report_stop(&s->report, reason) != CG_OK) {
+        report_failure(CG_ERR_FILE);
+    }
+    return exit_status;
+}
+
+static void add_best(cJSON *object, const training *t) {
+    const cg_best_epoch best = cg_trainer_best(t->trainer);
+    cJSON_AddBoolToObject(object, "out_of_patience", cg_trainer_out_of_patience(t->trainer));
+    if (best.epoch > 0) {
+        cJSON *item = cJSON_AddObjectToObject(object, "best");
+        cJSON_AddNumberToObject(item, "epoch", (double)best.epoch);
+        report_number(item, "valid_loss", best.valid_loss);
+        report_number(item, "valid_accuracy", best.valid_accuracy);
+    }
+}
+
+static int print_json(session *s, cg_split split, const cg_evaluation *result, const cg_metrics *metrics) {
     const training *t = &s->training;
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "device", cg_device_describe(t->device)->string);
@@ -193,12 +267,29 @@ static int print_json(session *s, cg_split split, const cg_evaluation *result) {
     cJSON_AddStringToObject(object, "split", split_name(split));
     cJSON_AddNumberToObject(object, "n", (double)result->n);
     report_number(object, "loss", result->loss);
-    report_number(object, "accuracy", result->accuracy);
+    if (!isnan(result->accuracy)) {
+        report_number(object, "accuracy", result->accuracy);
+    }
+    metric_view_json(object, metrics, t->data);
+    add_best(object, t);
     if (t->options.out) {
         cJSON_AddStringToObject(object, "out", t->options.out);
     }
     report_fallbacks_json(object, t->device);
     return report_json(object);
+}
+
+/* Why a training ended before its last epoch, and what the weights are then. */
+static void print_patience(const training *t) {
+    int64_t epoch, position;
+    cg_trainer_position(t->trainer, &epoch, &position);
+    const cg_best_epoch best = cg_trainer_best(t->trainer);
+    printf("stopped    after epoch %lld: the validation loss has not fallen any more; the weights are that epoch's",
+           (long long)epoch);
+    if (t->options.save_best) {
+        printf(", the best, of epoch %lld, in %s", (long long)best.epoch, t->options.save_best);
+    }
+    putchar('\n');
 }
 
 /* Whether --stop-after left something to do. */
@@ -208,9 +299,11 @@ static bool stopped_early(const session *s) {
                                                           : s->saved_epoch < options->epochs);
 }
 
-static void print_result(const session *s, cg_split split, const cg_evaluation *result) {
+static void print_result(const session *s, cg_split split, const cg_evaluation *result, const cg_metrics *metrics) {
     const train_options *options = &s->training.options;
-    if (stopped_early(s)) {
+    if (cg_trainer_out_of_patience(s->training.trainer)) {
+        print_patience(&s->training);
+    } else if (stopped_early(s)) {
         fputs("stopped; ", stdout);
         print_how_to_go_on(stdout, s);
     }
@@ -218,6 +311,7 @@ static void print_result(const session *s, cg_split split, const cg_evaluation *
     if (!isnan(result->accuracy)) {
         printf(", accuracy %.2f %%", 100 * result->accuracy);
     }
+    metric_view_line(stdout, metrics);
     printf(" (%lld rows)", (long long)result->n);
     if (options->out) {
         printf(", saved to %s", options->out);
@@ -225,44 +319,77 @@ static void print_result(const session *s, cg_split split, const cg_evaluation *
     putchar('\n');
 }
 
-static int finish(session *s) {
+static cg_status measure(const training *t, cg_split split, cg_metrics **metrics, cg_evaluation *result) {
+    CG_TRY(metric_view_create(t->data, NULL, metrics));
+    return *metrics ? cg_metrics_evaluate_training(*metrics, t->trainer, split, result)
+                    : cg_trainer_evaluate(t->trainer, split, result);
+}
+
+static int show_result(session *s, cg_split split, const cg_evaluation *result, const cg_metrics *metrics) {
     const training *t = &s->training;
-    cg_split split = best_split(cg_data_describe(t->data));
-    cg_evaluation result;
-    cg_status status = save_rest(s);
-    if (status == CG_OK) {
-        status = cg_evaluate(t->model, t->loss, t->data, split, t->options.batch, &result);
-    }
-    if (status != CG_OK) {
-        return report_failure(status);
-    }
     if (t->options.json) {
-        return print_json(s, split, &result);
+        return print_json(s, split, result, metrics);
+    }
+    if (!t->options.quiet && s->activations.first) {
+        activation_view_print(&s->activations, stdout);
     }
     if (!t->options.quiet) {
-        print_result(s, split, &result);
+        print_result(s, split, result, metrics);
     }
     return EXIT_GOOD;
 }
 
+static int finish(session *s) {
+    const training *t = &s->training;
+    cg_split split = best_split(cg_data_describe(t->data));
+    cg_evaluation result;
+    cg_metrics *metrics = NULL;
+    cg_status status = save_rest(s);
+    if (status == CG_OK) {
+        status = measure(t, split, &metrics, &result);
+    }
+    int exit_status = status == CG_OK ? show_result(s, split, &result, metrics) : report_failure(status);
+    if (status == CG_OK && run_report_finish(&s->report, split, &result) != CG_OK) {
+        exit_status = report_failure(CG_ERR_FILE);
+    }
+    cg_metrics_destroy(metrics);
+    return exit_status;
+}
+
 static int run(session *s) {
     const train_options *options = &s->training.options;
+    if (!options->quiet) {
+        report_notes(s->training.data);
+    }
     if (!options->quiet && !options->json) {
         print_start(&s->training);
     }
+    if (!options->quiet) {
+        warn_of_schedule(&s->training);
+    }
     catch_interrupt();
     cg_status status = cg_trainer_run(s->training.trainer);
-    progress_clear(&s->view);
-    if (s->failure != CG_OK) {
-        return report_failure(cg_fail(s->failure, "%s", s->message));
-    }
+    progress_end(&s->view);
     int exit_status = status == CG_OK                ? finish(s)
                       : status == CG_ERR_INTERRUPTED ? finish_interrupted(s)
-                                                     : report_failure(status);
-    if (*options->fallback == 'w') {
-        report_fallbacks(s->training.device);
-    }
+                                                     : finish_failed(s, status);
+    report_fallbacks(s->training.device, options->fallback);
     return exit_status;
+}
+
+/* The activations are read before the session hears of the epoch. */
+static cg_status open_training(session *s, const train_options *options, int argc, char **argv) {
+    const cg_callback callback = {
+        .context = s, .after_batch = after_batch, .on_loss = on_loss, .after_epoch = after_epoch, .on_save = on_save};
+    training *t = &s->training;
+    CG_TRY(training_open(t, options));
+    bool numbers = cg_data_describe(t->data)->classes == 0;
+    if (options->report || (numbers && (options->log || options->json))) {
+        CG_TRY(run_metrics_open(t, &s->metrics));
+    }
+    CG_TRY(run_report_open(&s->report, t, s->metrics, argc, argv));
+    CG_TRY(options->stats ? activation_view_open(&s->activations, t->model, t->trainer) : CG_OK);
+    return cg_trainer_attach(t->trainer, &callback);
 }
 
 int cmd_train(int argc, char **argv) {
@@ -272,13 +399,14 @@ int cmd_train(int argc, char **argv) {
         return parsed;
     }
     session s = {.saved_epoch = -1};
-    const cg_train_callbacks callbacks = {
-        .context = &s, .on_batch = on_batch, .on_step = on_step, .on_epoch = on_epoch, .on_save = on_save};
     s.epochs = options.json ? cJSON_CreateArray() : NULL;
     progress_open(&s.view, stdout, options.quiet || options.json);
-    cg_status status = training_open(&s.training, &options, &callbacks);
-    int exit_status = status == CG_OK ? run(&s) : report_failure(status);
+    cg_status status = open_training(&s, &options, argc, argv);
+    int exit_status = status != CG_OK ? report_failure(status) : options.find_lr ? find_lr(&s.training) : run(&s);
+    activation_view_close(&s.activations); /* it listens to the model */
+    run_report_close(&s.report);
     training_close(&s.training);
+    cg_metrics_destroy(s.metrics);
     cJSON_Delete(s.epochs);
     return exit_status;
 }

@@ -46,7 +46,10 @@ int cmd_version(void) {
     print_backends(infos, count);
     free(infos);
     print_backend_problems(stdout);
-    printf("libraries: zlib %s, cJSON %s, matrix products of the cpu by %s\n", zlibVersion(), cJSON_Version(),
-           cg_cpu_blas_name());
+    printf("libraries: zlib %s, cJSON %s", zlibVersion(), cJSON_Version());
+    for (int i = 0; cg_image_library(i) != NULL; i++) {
+        printf(", %s", cg_image_library(i));
+    }
+    printf(", matrix products of the cpu by %s\n", cg_cpu_blas_name());
     return EXIT_GOOD;
 }

@@ -6,8 +6,10 @@
 
 #include <clgrad/nn.h>
 
-/* Resolves the model for one sample and adds "layers", an array of {path, class, output, parameters, flops}, and the
- * totals "parameters" and "flops" to the object. */
+/* Resolves the model for one sample and adds to the object its text "model", "input" (of one sample), "output" (of a
+ * batch of one), "layers", an array of {path, class, output, parameters, flops}, and the totals "parameters" and
+ * "flops". Flops are those of matrix products and convolutions, a multiplication and an addition counted as 2, as
+ * PyTorch's FlopCounterMode does. */
 cg_status layer_table(cg_module *model, cg_device *device, const cg_shape *sample, cJSON *object) CG_MUST_USE;
 
 /* Adds a shape as an array of numbers. */

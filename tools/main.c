@@ -26,6 +26,7 @@ static const command commands[] = {
     {"verify", cmd_verify, "replay what PyTorch computed, on any device"},
     {"bench", cmd_bench, "how fast, beside the bare driver"},
     {"info", cmd_info, "what is in a checkpoint or a model: shapes, parameters, cost"},
+    {"export", cmd_export, "a checkpoint as a Python module for PyTorch"},
 };
 
 #define N_COMMANDS (sizeof commands / sizeof *commands)

@@ -30,6 +30,10 @@ option count_option(const char *name, const char *help, int64_t minimum, int64_t
     return (option){.name = name, .kind = OPTION_COUNT, .value = "N", .help = help, .minimum = minimum, .to.count = to};
 }
 
+option real_option(const char *name, const char *help, double *to) {
+    return (option){.name = name, .kind = OPTION_REAL, .value = "X", .help = help, .to.real = to};
+}
+
 option share_option(const char *name, const char *help, double *to) {
     return (option){.name = name, .kind = OPTION_SHARE, .value = "SHARE", .help = help, .to.share = to};
 }
@@ -136,6 +140,8 @@ static const char *store(const option *item, const char *value) {
         return load_backend(value);
     case OPTION_COUNT:
         return parse_count(value, item->minimum, item->to.count) ? NULL : "a whole number";
+    case OPTION_REAL:
+        return parse_real(value, item->to.real) && *item->to.real > 0 ? NULL : "a number above 0";
     case OPTION_SHARE:
         return parse_real(value, item->to.share) && *item->to.share >= 0 && *item->to.share < 1
                    ? NULL
@@ -222,7 +228,7 @@ int options_parse(const command_line *line, int argc, char **argv) {
     return OPTIONS_RUN;
 }
 
-bool parse_normalize(const char *text, cg_data_options *options) {
+bool parse_normalize(const char *text, double pair[2], cg_data_options *options) {
     if (!text) {
         return true;
     }
@@ -239,7 +245,9 @@ bool parse_normalize(const char *text, cg_data_options *options) {
     mean[comma - text] = 0;
     options->normalize = CG_NORMALIZE_GIVEN;
     options->channels = 1;
-    return parse_real(mean, &options->mean[0]) && parse_real(comma + 1, &options->std[0]) && options->std[0] > 0;
+    options->mean = pair;
+    options->std = pair + 1;
+    return parse_real(mean, &pair[0]) && parse_real(comma + 1, &pair[1]) && pair[1] > 0;
 }
 
 bool parse_numbers(const char *text, int64_t minimum, int64_t *numbers, size_t capacity, size_t *count) {

@@ -23,6 +23,7 @@ typedef enum option_kind {
     OPTION_COUNT,   /* int64_t, at least `minimum` */
     OPTION_BACKEND, /* options.c's own: loads a plug-in */
     OPTION_SHARE,   /* double, 0 <= share < 1; negative when not given */
+    OPTION_REAL,    /* double, above 0 */
 } option_kind;
 
 /* Texts in the order they were given; `items` has room for every argument of the program. */
@@ -43,6 +44,7 @@ typedef struct option {
         text_list *list;
         int64_t *count;
         double *share;
+        double *real;
     } to;
 } option;
 
@@ -51,6 +53,7 @@ option text_option(const char *name, const char *value, const char *help, const 
 option list_option(const char *name, const char *value, const char *help, text_list *to);
 option choice_option(const char *name, const char *choices, const char *help, const char **to);
 option count_option(const char *name, const char *help, int64_t minimum, int64_t *to);
+option real_option(const char *name, const char *help, double *to);
 option share_option(const char *name, const char *help, double *to);
 
 /* A command: `clgrad NAME OPERANDS [flags]`, with one operand, any number of at least 1, or none. */
@@ -75,8 +78,8 @@ int options_parse(const command_line *line, int argc, char **argv);
 /* "clgrad train: MESSAGE (see clgrad train --help)" on stderr; returns the exit status of wrong usage. */
 int usage_error(const char *command, const char *format, ...) CG_PRINTF(2, 3);
 
-/* "data", "none" or "MEAN,STD"; NULL leaves the options as they are. */
-bool parse_normalize(const char *text, cg_data_options *options);
+/* "data", "none" or "MEAN,STD", which is kept in `pair` for the options; NULL leaves the options as they are. */
+bool parse_normalize(const char *text, double pair[2], cg_data_options *options);
 
 /* Whole numbers separated by commas, each at least `minimum`. False: not such a list, or more than `capacity`. */
 bool parse_numbers(const char *text, int64_t minimum, int64_t *numbers, size_t capacity, size_t *count);

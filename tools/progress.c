@@ -83,6 +83,29 @@ static void draw_bar(const progress_view *view, int width, double share) {
     }
 }
 
+void progress_loss(progress_view *view, const cg_progress *progress) {
+    if (view->live) {
+        sparkline_add(&view->losses, progress->loss);
+    }
+}
+
+static void draw_losses(const progress_view *view, int room) {
+    char text[SPARK_SIZE];
+    int columns = sparkline_text(&view->losses, view->utf8, text);
+    if (columns >= 2 && columns + 2 <= room) {
+        fprintf(view->stream, "  %s", text);
+    }
+}
+
+void progress_end(progress_view *view) {
+    char text[SPARK_SIZE];
+    progress_clear(view);
+    if (view->live && sparkline_text(&view->losses, view->utf8, text) >= 2) {
+        fprintf(view->stream, "loss       %s  from %.4g to %.4g\n", text, sparkline_mean(&view->losses, 0),
+                sparkline_mean(&view->losses, view->losses.columns - 1));
+    }
+}
+
 static void draw_line(progress_view *view, const cg_progress *progress, double time) {
     char left[LINE_SIZE] = "", right[LINE_SIZE] = "";
     bool epochs = progress->epochs > 0;
@@ -95,10 +118,13 @@ static void draw_line(progress_view *view, const cg_progress *progress, double t
     double share =
         epochs ? (double)progress->batch / (double)progress->batches : (double)progress->step / (double)progress->steps;
     int bar = room - (int)strlen(right);
+    int losses = bar >= BAR_LEAST + SPARK_COLUMNS + 2 ? SPARK_COLUMNS + 2 : 0;
+    bar -= losses;
     fprintf(view->stream, "\r%s", left);
     if (bar >= BAR_LEAST) {
         draw_bar(view, bar < BAR_MOST ? bar : BAR_MOST, share);
     }
+    draw_losses(view, losses);
     fprintf(view->stream, "%s\033[K", right);
     fflush(view->stream);
     view->drawn = true;

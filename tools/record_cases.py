@@ -11,11 +11,14 @@ A line of LIST is one case, its fields separated by |, # begins a comment:
     step_lr   | StepLR(step_size=3) | steps 20 | lr 0.1                  a schedule of an SGD with momentum 0.9
 
 Inputs are written KIND(SHAPE):  f normal   s normal times 0.1   u uniform in 0.02..0.98   p rows that sum to 1
-l logarithms of such rows   b zeros and ones   q integers -2..2, for ties   i(SHAPE;N) integers below N, as int64.
-`c:` in front makes an input a constant, without a gradient. Everything that goes in is a float32 value, computed with in
+l logarithms of such rows   b zeros and ones   q integers -2..2, for ties   i(SHAPE;N) integers below N, as int64
+m a mask of booleans, true for a third of all, never for the first of a row.
+`c:` in front makes an input a constant, without a gradient; `NAME=` passes it by its name; an LSTM's three inputs are the
+input and both states. Everything that goes in is a float32 value, computed with in
 float64; each case has random numbers of its own, drawn from its name.
 """
 import hashlib
+import inspect
 import pathlib
 import re
 import sys
@@ -52,11 +55,22 @@ class GeneralReLU(torch.nn.Module):
         return y if self.maxv is None else y.clamp(max=self.maxv)
 
 
+class Permute(torch.nn.Module):
+    """torchvision.ops.Permute."""
+
+    def __init__(self, dims):
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x):
+        return x.permute(self.dims)
+
+
 def names_of(module):
     return {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
 
 
-MODULES = {**names_of(torch.nn), "Residual": Residual, "GeneralReLU": GeneralReLU, "torch": torch}
+MODULES = {**names_of(torch.nn), "Residual": Residual, "GeneralReLU": GeneralReLU, "Permute": Permute, "torch": torch}
 
 
 def single(values):
@@ -76,7 +90,7 @@ def expected(tensor):
 
 def draw(text, random):
     """(tensor, whether it wants a gradient) of one input's text."""
-    match = re.fullmatch(r"(c:)?([fsuplbqi])\(([\d,\s]*)(?:;\s*(\d+)\s*)?\)", text)
+    match = re.fullmatch(r"(c:)?([fsuplbqim])\(([\d,\s]*)(?:;\s*(\d+)\s*)?\)", text)
     if match is None:
         raise ValueError(f"'{text}' is no input such as f(2,3) or i(8;10)")
     constant, kind, sizes, limit = match.groups()
@@ -85,6 +99,10 @@ def draw(text, random):
     shape = tuple(int(size) for size in sizes.split(",") if size.strip())
     if kind == "i":
         return torch.from_numpy(random.integers(0, int(limit), shape)), False
+    if kind == "m":
+        mask = random.uniform(size=shape) < 1 / 3
+        mask[..., 0] = False
+        return torch.from_numpy(mask), False
     drawn = {
         "f": lambda: random.standard_normal(shape),
         "s": lambda: 0.1 * random.standard_normal(shape),
@@ -114,21 +132,37 @@ def flatten(outputs):
     return [] if outputs is None else [tensor for part in outputs for tensor in flatten(part)]
 
 
+def call(module, names, inputs):
+    """The module's outputs; an LSTM takes its states as a pair."""
+    if isinstance(module, torch.nn.LSTM) and len(inputs) == 3:
+        return module(inputs[0], tuple(inputs[1:]))
+    placed = [tensor for name, tensor in zip(names, inputs) if name is None]
+    return module(*placed, **{name: tensor for name, tensor in zip(names, inputs) if name is not None})
+
+
+def input_names(module, names):
+    """What a case says when an input is passed by its name: the names of all."""
+    parameters = list(inspect.signature(module.forward).parameters)
+    return ", ".join(name or parameters[i] for i, name in enumerate(names))
+
+
 def record_module(text, mode, fields, random):
     if mode not in ("train", "eval"):
         raise ValueError(f"the mode is '{mode}', train or eval expected")
     module = eval(text, dict(MODULES)).double()  # the list is the caller's own
     prepare(module, random)
     module.train(mode == "train")
-    inputs = []
+    inputs, names = [], []
     for field in fields:
-        tensor, wants_grad = draw(field, random)
+        name, _, values = field.rpartition("=")
+        names.append(name or None)
+        tensor, wants_grad = draw(values, random)
         inputs.append(tensor.requires_grad_(wants_grad))
     tensors = {f"input.{i}": given(tensor) for i, tensor in enumerate(inputs)}
     tensors |= {f"param.{name}": given(tensor) for name, tensor in module.named_parameters()}
     tensors |= {f"buffer.{name}": given(tensor) for name, tensor in module.named_buffers()}
 
-    outputs = flatten(module(*inputs))
+    outputs = flatten(call(module, names, inputs))
     grads = [single(random.standard_normal(tuple(y.shape)) if y.dim() > 0 else 1.0) for y in outputs]
     leaves = [tensor for tensor in inputs if tensor.requires_grad] + list(module.parameters())
     if leaves:
@@ -139,7 +173,10 @@ def record_module(text, mode, fields, random):
     tensors |= {f"grad.input.{i}": expected(x.grad) for i, x in enumerate(inputs) if x.grad is not None}
     tensors |= {f"grad.param.{name}": expected(p.grad) for name, p in module.named_parameters() if p.grad is not None}
     tensors |= {f"after.buffer.{name}": expected(buffer) for name, buffer in module.named_buffers()}
-    return tensors, {"kind": "module", "module": text, "mode": mode}
+    metadata = {"kind": "module", "module": text, "mode": mode}
+    if any(names):
+        metadata["inputs"] = input_names(module, names)
+    return tensors, metadata
 
 
 def make(text, package, first):

@@ -7,6 +7,7 @@ One line for each proof of the list, `= NAME`, and one for each point below it: 
 What goes in is a float32 value. The points are the ends of what float32 has, numbers of every size between, and the
 numbers p0, p1, p2 of the row and their opposites, where it may have a kink. What is NaN in PyTorch at infinity because of
 a formula (infinity times 0), a derivative or the value of an op of one number, is written as *: nothing is expected of it.
+A point that PyTorch refuses (a loss of what is no probability) is left out.
 """
 import itertools
 import math
@@ -50,7 +51,10 @@ def record(name, expression, parameters):
         points = list(itertools.product(map(single, BINARY), repeat=2))
     print(f"= {name}")
     for point in points:
-        value, derivatives = evaluate(expression, names, point)
+        try:
+            value, derivatives = evaluate(expression, names, point)
+        except RuntimeError:  # outside of the op's domain
+            continue
         infinite = any(map(math.isinf, point))
         derivatives = ["*" if infinite and math.isnan(d) else text(d) for d in derivatives]
         print(*map(text, point), "*" if infinite and len(point) == 1 and math.isnan(value) else text(value), *derivatives)

@@ -23,6 +23,12 @@ NETWORKS = [
     ("mnist_gelu_sgd", "mnist", 32, "Sequential(Flatten(), Linear(784, 24), GELU(), Linear(24, 10))", "SGD(lr=0.05, momentum=0.9)"),
     ("mnist_gelu_tanh_adamw", "mnist", 32,
      "Sequential(Flatten(), Linear(784, 24), GELU(approximate='tanh'), Linear(24, 10))", "AdamW(lr=0.003)"),
+    ("mnist_conv_adam", "mnist", 32,
+     "Sequential(Conv2d(1, 6, 5, stride=2, padding=2), SiLU(), AvgPool2d(2), Conv2d(6, 12, 3, padding=1), Tanh(), "
+     "Flatten(), Linear(588, 10))", "Adam(lr=0.002)"),
+    ("mnist_conv_norm_adamw", "mnist", 32,
+     "Sequential(Conv2d(1, 8, 3, stride=2, padding=1, bias=False), BatchNorm2d(8), SiLU(), "
+     "Conv2d(8, 12, 3, stride=2, padding=1), GroupNorm(3, 12), GELU(), AdaptiveAvgPool2d(1), Flatten(), Linear(12, 10))", "AdamW(lr=0.005)"),
 ]
 
 
@@ -40,7 +46,7 @@ def read_mnist(folder):
 def record(name, batch, model_text, optimizer_text, images, labels):
     torch.manual_seed(sum(map(ord, name)))
     model = eval(model_text, vars(torch.nn).copy()).float().double()  # weights are float32 values
-    initial = {key: tensor.float().numpy().copy() for key, tensor in model.state_dict().items()}
+    initial = {key: tensor.detach().float().numpy().copy() for key, tensor in model.named_parameters()}
     kind, arguments = optimizer_text.split("(", 1)
     optimizer = eval(f"make(parameters, {arguments}", {"make": getattr(torch.optim, kind), "parameters": model.parameters()})
     losses = []

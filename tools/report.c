@@ -59,6 +59,15 @@ const char *report_bytes(uint64_t bytes, char *text, size_t size) {
     return text;
 }
 
+cg_status open_device(const char *string, const char *fallback, cg_device **device) {
+    char first = fallback ? *fallback : 'w';
+    CG_TRY(cg_device_open(string, device));
+    cg_device_set_fallback(*device, first == 'a'   ? CG_FALLBACK_ALLOW
+                                    : first == 'w' ? CG_FALLBACK_WARN
+                                                   : CG_FALLBACK_ERROR);
+    return CG_OK;
+}
+
 void close_device(cg_device *device) {
     if (device) {
         fputs(cg_device_report(device), stderr);
@@ -66,10 +75,10 @@ void close_device(cg_device *device) {
     cg_device_close(device);
 }
 
-void report_fallbacks(const cg_device *device) {
+void report_fallbacks(const cg_device *device, const char *fallback) {
     cg_fallback_info rows[MAX_FALLBACKS];
     size_t count = read_fallbacks(device, rows);
-    if (count == 0) {
+    if (count == 0 || (fallback && *fallback == 'a')) {
         return;
     }
     fprintf(stderr, "clgrad: these ops ran on the CPU instead of %s:\n", cg_device_describe(device)->string);
@@ -77,5 +86,12 @@ void report_fallbacks(const cg_device *device) {
         char bytes[32];
         fprintf(stderr, "  %-20s %llu times, %s moved: %s\n", rows[i].op, (unsigned long long)rows[i].count,
                 report_bytes(rows[i].bytes, bytes, sizeof bytes), rows[i].reason);
+    }
+}
+
+void report_notes(const cg_data *data) {
+    const char *notes = cg_data_describe(data)->notes;
+    if (notes) {
+        fprintf(stderr, "clgrad: %s\n", notes);
     }
 }

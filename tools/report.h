@@ -4,7 +4,10 @@
 
 #include <cjson/cJSON.h>
 
+#include <clgrad/data.h>
 #include <clgrad/device.h>
+
+#include "options.h"
 
 /* Prints `json` on one line of stdout and deletes it; EXIT_GOOD, or EXIT_DATA when it cannot be written. */
 int report_json(cJSON *json);
@@ -15,11 +18,25 @@ void report_number(cJSON *object, const char *key, double value);
 /* Adds "fallbacks", an array of {op, count, bytes, reason}. */
 void report_fallbacks_json(cJSON *object, const cg_device *device);
 
+/* The flag of the commands that run models; NULL when not given. */
+#define FALLBACK_OPTION(to)                                                                                            \
+    choice_option("--fallback", "allow|warn|error",                                                                    \
+                  "what to do with an op that the device cannot run, default warn:\n"                                  \
+                  "run it on the CPU and say so at the end",                                                           \
+                  to)
+
+/* Opens a device, with what --fallback says about it. */
+cg_status open_device(const char *string, const char *fallback, cg_device **device) CG_MUST_USE;
+
 /* Closes a device after saying on stderr what its decorators (check:, trace:, fault:) have to say. */
 void close_device(cg_device *device);
 
-/* Says on stderr which ops ran on the CPU instead, how often and why. Nothing when none did. */
-void report_fallbacks(const cg_device *device);
+/* What the data left out, on stderr. */
+void report_notes(const cg_data *data);
+
+/* Says on stderr which ops ran on the CPU instead, how often and why. Nothing when none did, or with --fallback allow.
+ */
+void report_fallbacks(const cg_device *device, const char *fallback);
 
 /* 1536 as "1.5 KiB". */
 const char *report_bytes(uint64_t bytes, char *text, size_t size);

@@ -8,35 +8,6 @@
 #include "options.h"
 #include "report.h"
 
-/* The layers of a preset in front of the last, which has an output for each class; NULL: no preset. */
-static const char *preset_layers(const char *name) {
-    static const char *const presets[][2] = {
-        {"mlp", "Flatten(), LazyLinear(512), ReLU(), LazyLinear(512), ReLU()"},
-        {"lenet", "LazyConv2d(6, 5, padding=2), ReLU(), MaxPool2d(2), Conv2d(6, 16, 5), ReLU(), MaxPool2d(2), "
-                  "Flatten(), LazyLinear(120), ReLU(), LazyLinear(84), ReLU()"},
-    };
-    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
-        if (strcmp(presets[i][0], name) == 0) {
-            return presets[i][1];
-        }
-    }
-    return NULL;
-}
-
-bool model_is_preset(const char *text) {
-    return preset_layers(text) != NULL;
-}
-
-cg_status model_parse(cg_device *device, const char *text, int64_t classes, cg_module **model) {
-    const char *layers = preset_layers(text);
-    if (layers == NULL) {
-        return cg_module_parse(device, text, model);
-    }
-    char whole[256];
-    snprintf(whole, sizeof whole, "%s, LazyLinear(%lld)", layers, (long long)(classes > 0 ? classes : 1));
-    return cg_module_parse(device, whole, model);
-}
-
 cg_status loss_parse(cg_device *device, const char *text, int64_t classes, cg_module **loss) {
     if (strcmp(text, "auto") == 0) {
         text = classes > 0 ? "CrossEntropyLoss()" : "MSELoss()";
@@ -53,9 +24,21 @@ void data_options_from(const cg_checkpoint_info *info, cg_data_options *options)
     if (info->has_normalization) {
         options->normalize = CG_NORMALIZE_GIVEN;
         options->channels = info->channels;
-        memcpy(options->mean, info->mean, sizeof info->mean);
-        memcpy(options->std, info->std, sizeof info->std);
+        options->mean = info->mean;
+        options->std = info->std;
     }
+    options->target = options->target ? options->target : info->target;
+    if (info->data) {
+        options->task = info->classes > 0 ? CG_TASK_CLASSES : CG_TASK_NUMBERS;
+    }
+    if (info->class_names) {
+        options->classes = info->classes;
+        options->class_names = (const char *const *)info->class_names;
+    }
+}
+
+cg_task parse_task(const char *text) {
+    return !text ? CG_TASK_AUTO : strcmp(text, "classes") == 0 ? CG_TASK_CLASSES : CG_TASK_NUMBERS;
 }
 
 const char *split_name(cg_split split) {
@@ -70,8 +53,16 @@ cg_split best_split(const cg_data_info *info) {
     return info->rows[CG_SPLIT_VALID] > 0 ? CG_SPLIT_VALID : CG_SPLIT_TRAIN;
 }
 
-/* A text out of the file that does not parse is the file's fault, not the caller's. */
-static cg_status blame_file(cg_status status, const char *path) {
+cg_status parse_sample(const char *text, cg_shape *sample) {
+    size_t count;
+    if (!parse_numbers(text, 1, sample->dim, CG_MAX_RANK - 1, &count)) {
+        return cg_fail(CG_ERR_ARGUMENT, "--input '%s': the shape of one sample, as 1,28,28, is needed", text);
+    }
+    sample->rank = (int32_t)count;
+    return CG_OK;
+}
+
+cg_status blame_file(cg_status status, const char *path) {
     if (status == CG_ERR_SYNTAX || status == CG_ERR_NAME || status == CG_ERR_ARGUMENT) {
         return cg_fail_context(CG_ERR_FORMAT, "%s: ", path);
     }
@@ -90,16 +81,32 @@ static cg_status choose_split(const saved_options *options, saved_model *saved) 
     return CG_OK;
 }
 
+/* The files' classes are the model's. */
+static cg_status open_inputs(const saved_options *options, saved_model *saved, cg_data_options *data) {
+    const cg_checkpoint_info *info = &saved->info;
+    if (info->sample.rank == 0) {
+        return cg_fail(CG_ERR_ARGUMENT, "%s does not say what its model takes: --data is needed, and no files",
+                       options->file);
+    }
+    data->classes = info->classes;
+    saved->split = CG_SPLIT_TEST;
+    return cg_data_load_unlabelled(options->inputs, options->n_inputs, &info->sample, data, &saved->data);
+}
+
 static cg_status open_data(const saved_options *options, saved_model *saved) {
     const char *source = options->data ? options->data : saved->info.data;
-    if (!source) {
+    if (!source && options->n_inputs == 0) {
         return cg_fail(CG_ERR_ARGUMENT, "%s does not say which data it was trained on: --data is needed",
                        options->file);
     }
-    cg_data_options data = {.valid = -1};
+    cg_data_options data = {.valid = -1, .target = options->target};
+    double pair[2];
     data_options_from(&saved->info, &data);
-    if (!parse_normalize(options->normalize, &data)) {
+    if (!parse_normalize(options->normalize, pair, &data)) {
         return cg_fail(CG_ERR_ARGUMENT, "--normalize '%s': data, none or MEAN,STD is needed", options->normalize);
+    }
+    if (options->n_inputs > 0) {
+        return open_inputs(options, saved, &data);
     }
     CG_TRY(cg_data_load(source, &data, &saved->data));
     return choose_split(options, saved);
@@ -108,7 +115,7 @@ static cg_status open_data(const saved_options *options, saved_model *saved) {
 static cg_status open_model(const saved_options *options, saved_model *saved) {
     const cg_data_info *info = cg_data_describe(saved->data);
     if (options->model) {
-        CG_TRY(model_parse(saved->device, options->model, info->classes, &saved->model));
+        CG_TRY(model_parse(saved->device, options->model, info->classes + info->targets, &saved->model));
     } else if (saved->info.model) {
         CG_TRY(blame_file(cg_module_parse(saved->device, saved->info.model, &saved->model), options->file));
     } else {
@@ -131,7 +138,8 @@ static cg_status open_loss(const saved_options *options, saved_model *saved) {
 
 cg_status saved_model_open(const saved_options *options, saved_model *saved) {
     *saved = (saved_model){0};
-    CG_TRY(cg_device_open(options->device, &saved->device));
+    saved->fallback = options->fallback;
+    CG_TRY(open_device(options->device, options->fallback, &saved->device));
     CG_TRY(cg_checkpoint_read(options->file, &saved->info));
     CG_TRY(open_data(options, saved));
     CG_TRY(open_model(options, saved));

@@ -17,12 +17,12 @@ case "$*" in
     ;;
 esac
 
-tools/install-packages build test
-# The safetensors package of the Python world reads what we write, and writes what we read.
+tools/install-packages build test docs
+# The safetensors package of the Python world reads what we write, and writes what we read; sympy proves the derivatives of elementwise.def.
 venv=build/venv
-if ! $venv/bin/python -c 'import numpy, safetensors' 2>/dev/null; then
+if ! $venv/bin/python -c 'import numpy, safetensors, sympy' 2>/dev/null; then
     python3 -m venv $venv
-    $venv/bin/pip install --quiet --disable-pip-version-check numpy safetensors
+    $venv/bin/pip install --quiet --disable-pip-version-check numpy safetensors sympy
 fi
 tools/with-drivers true
 cmake --preset release -DCLGRAD_TESTS=ON "-DCLGRAD_TEST_REQUIRE=pocl;intel;rusticl;oclgrind" -DPython3_EXECUTABLE="$PWD/$venv/bin/python"

@@ -9,10 +9,11 @@
 
 /* Texts are NULL and numbers NOT_GIVEN (valid: negative) until train_options_complete. */
 typedef struct train_options {
-    const char *data, *normalize, *model, *loss, *optimizer, *init, *out, *resume, *log, *precision, *fallback, *device;
-    double valid;
-    int64_t limit, batch, epochs, steps, stop_after, save_every, seed;
-    bool allow_missing, allow_extra, no_shuffle, quiet, json;
+    const char *data, *target, *task, *augment, *normalize, *schedule, *schedule_every, *freeze, *groups, *save_best,
+        *model, *loss, *optimizer, *init, *out, *resume, *log, *report, *precision, *fallback, *device;
+    double valid, ema, clip_norm, clip_value; /* not given: below 0, 0, 0 */
+    int64_t memory, workers, limit, batch, epochs, steps, stop_after, save_every, accumulate, patience, seed;
+    bool allow_missing, allow_extra, no_shuffle, find_lr, stats, quiet, json;
 } train_options;
 
 /* Reads the flags; OPTIONS_RUN or an exit status, as options_parse. */

@@ -6,7 +6,7 @@
 
 #include <clgrad/train.h>
 
-#include "train_options.h"
+#include "train_notes.h"
 
 typedef struct training {
     train_options options;
@@ -16,16 +16,18 @@ typedef struct training {
     cg_module *model, *loss;
     cg_optimizer *optimizer;
     char *model_text, *loss_text, *optimizer_text;
+    train_texts texts;
+    cg_train_options chosen; /* what the trainer was made with */
     cg_trainer *trainer;
     FILE *log;
 } training;
 
 /* Builds everything, so that what can go wrong does before the first step. training_close afterwards in any case. */
-cg_status training_open(training *t, const train_options *options, const cg_train_callbacks *callbacks) CG_MUST_USE;
+cg_status training_open(training *t, const train_options *options) CG_MUST_USE;
 void training_close(training *t);
 
-/* Saves to --out; does nothing without. */
-cg_status training_save(const training *t) CG_MUST_USE;
+/* Saves to a file; does nothing when it is NULL. */
+cg_status training_save(const training *t, const char *path) CG_MUST_USE;
 
 /* Number of elements of all parameters. */
 int64_t training_parameters(const training *t);

@@ -177,8 +177,8 @@ done:
 static cg_status make_model(experiment *e) {
     CG_TRY(cg_module_parse(e->device, "Linear(784, 50), ReLU(), Linear(50, 1)", &e->model));
     CG_TRY(cg_module_parse(e->device, "MSELoss()", &e->loss));
-    CG_TRY(cg_init_kaiming_normal(cg_module_find(e->model, "0.weight"), 0, CG_FAN_IN, 42, 0));
-    CG_TRY(cg_init_kaiming_normal(cg_module_find(e->model, "2.weight"), 0, CG_FAN_IN, 42, 1));
+    CG_TRY(cg_init_kaiming_normal(cg_module_find(e->model, "0.weight"), 0, CG_FAN_IN, NULL, 42, 0));
+    CG_TRY(cg_init_kaiming_normal(cg_module_find(e->model, "2.weight"), 0, CG_FAN_IN, NULL, 42, 1));
     cg_tensor_set_requires_grad(e->x, true);
     for (int i = 0; i < GRADIENTS; i++) {
         cg_tensor *like = i < 4 ? cg_module_parameter(e->model, (size_t)i, NULL) : e->x;

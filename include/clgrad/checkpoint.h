@@ -18,15 +18,45 @@
 extern "C" {
 #endif
 
-/* What a checkpoint says about itself besides the tensors. Written as metadata strings. */
+/* Texts of a training that its command or program gave: X(NAME, key). What the trainer knows it writes itself. */
+#define CG_NOTE_MAP(X)                                                                                                 \
+    X(SCHEDULE, "schedule")                                                                                            \
+    X(SCHEDULE_EVERY, "schedule_every") /* "epoch" or "step" */                                                        \
+    X(SCHEDULE_STATE, "schedule_state") /* of ReduceLROnPlateau: [best, bad, cooldown, reductions] */                  \
+    X(ROWS, "rows")                     /* of training and of validation: [1438, 359] */                               \
+    X(CLIP_NORM, "clip_norm")                                                                                          \
+    X(CLIP_VALUE, "clip_value")                                                                                        \
+    X(ACCUMULATE, "accumulate")                                                                                        \
+    X(AVERAGE, "average")                                                                                              \
+    X(AVERAGE_UPDATES, "average_updates")                                                                              \
+    X(AUGMENT, "augment")                                                                                              \
+    X(FREEZE, "freeze")                                                                                                \
+    X(GROUPS, "groups")                                                                                                \
+    X(PATIENCE, "patience")                                                                                            \
+    X(BEST, "best") /* [epoch, loss, accuracy, lowest loss of any epoch, epochs since that] */
+
+typedef enum cg_note {
+#define X(name, key) CG_NOTE_##name,
+    CG_NOTE_MAP(X)
+#undef X
+        CG_NOTES
+} cg_note;
+
+/* "schedule": the key of a note in the file. */
+CG_API const char *cg_note_key(cg_note note);
+
+/* What a checkpoint says about itself besides the tensors. Written as metadata strings. cg_checkpoint_read allocates
+ * what is pointed to; cg_checkpoint_save borrows it. */
 typedef struct cg_checkpoint_info {
     char *model;     /* cg_module_print's text; NULL: a bare state dict, as PyTorch writes it */
     char *data;      /* name of the data set; NULL: unknown */
+    char *target;    /* name of what was learnt, a column of a table; NULL: it has none */
     cg_shape sample; /* shape of one input row; rank 0: unknown */
     int64_t classes;
+    char **class_names; /* [classes]; NULL: they are called "0", "1", "2" */
     bool has_normalization;
-    int channels;
-    double mean[CG_MAX_CHANNELS], std[CG_MAX_CHANNELS];
+    int64_t channels;
+    double *mean, *std; /* [channels] */
     bool has_split;
     double valid;
     uint64_t split_seed;
@@ -37,6 +67,7 @@ typedef struct cg_checkpoint_info {
     uint64_t seed;
     int64_t batch, limit;
     bool shuffle;
+    char *notes[CG_NOTES]; /* NULL: not there */
 } cg_checkpoint_info;
 
 CG_API void cg_checkpoint_info_clear(cg_checkpoint_info *info);
@@ -62,6 +93,18 @@ typedef enum cg_load_flags {
  * number), CG_ERR_SHAPE and CG_ERR_DTYPE (a tensor that does not fit). */
 CG_API cg_status cg_checkpoint_load(const char *path, cg_module *module, cg_optimizer *optimizer,
                                     unsigned flags) CG_MUST_USE;
+
+/* A training with an average of its weights: the file's weights are the averages, so that everybody who loads it has
+ * those, and what is trained is state of the training, "__training__.raw.0.weight". Else as the two above. */
+typedef struct cg_checkpoint_parts {
+    cg_module *module;
+    cg_optimizer *optimizer; /* NULL: none */
+    cg_average *average;     /* NULL: none */
+} cg_checkpoint_parts;
+CG_API cg_status cg_checkpoint_save_parts(const char *path, const cg_checkpoint_parts *parts,
+                                          const cg_checkpoint_info *info) CG_MUST_USE;
+CG_API cg_status cg_checkpoint_load_parts(const char *path, const cg_checkpoint_parts *parts,
+                                          unsigned flags) CG_MUST_USE;
 
 #ifdef __cplusplus
 }

@@ -1,11 +1,13 @@
 /*
  * Modules: layers and trees of layers. Names, arguments, defaults, parameter names and initial weights are PyTorch's.
  * A module is written the way PyTorch prints it: "Sequential(Flatten(), Linear(784, 10))"; a comma list is a
- * Sequential.
+ * Sequential. The weights of a loss are written torch.tensor([0.5, 1]), or with torch.ones, zeros, full or linspace
+ * ("torch." may be left out), and are buffers of it, as in PyTorch.
  */
 #ifndef CLGRAD_NN_H
 #define CLGRAD_NN_H
 
+#include <clgrad/init.h>
 #include <clgrad/ops.h>
 
 #ifdef __cplusplus
@@ -45,13 +47,23 @@ CG_API cg_status cg_module_resolve(cg_module *module, const cg_shape *input, cg_
  * layer's, the stream is the parameter's place in the tree. */
 CG_API cg_status cg_module_init(cg_module *module, uint64_t seed) CG_MUST_USE;
 
+/* For prediction alone: makes every BatchNorm behind a Linear or a convolution in a Sequential, of batches shaped as
+ * `input`, part of that layer's weight and bias, and leaves an Identity in its place, as PyTorch's fuse_conv_bn_eval
+ * does. Outputs in eval mode are the same up to rounding; those in train mode are not. A module that is lazy gets its
+ * shapes. When it fails, some may be folded and others not: the module is still whole. */
+CG_API cg_status cg_module_fold_batch_norm(cg_module *module, const cg_shape *input) CG_MUST_USE;
+
 /* Applies the module: one input, one output. The output belongs to the tape. */
 CG_API cg_tensor *cg_module_forward(cg_module *module, cg_tape *tape, cg_tensor *input);
 
-/* The same for modules of several inputs or outputs (a loss has two inputs). `n_outputs` says how many fit and then how
- * many there are. */
+/* The same for modules of several inputs or outputs (a loss has two inputs), in the order of cg_module_inputs. Optional
+ * ones, such as masks and initial states, may be NULL or left out at the end. `n_outputs` says how many fit and then
+ * how many there are; MultiheadAttention alone takes room for fewer, 1: then it makes no averaged weights. */
 CG_API cg_status cg_module_call(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, size_t n_inputs,
                                 cg_tensor **outputs, size_t *n_outputs);
+
+/* "query, key, value, key_padding_mask, attn_mask": what the module's inputs are, in their order. */
+CG_API const char *cg_module_inputs(const cg_module *module);
 
 /* "Linear": the class's name. */
 CG_API const char *cg_module_class_name(const cg_module *module);
@@ -73,25 +85,11 @@ CG_API cg_module *cg_module_child(const cg_module *module, size_t index, const c
 /* The tensor of that name, parameter or buffer; NULL if there is none. */
 CG_API cg_tensor *cg_module_find(const cg_module *module, const char *name);
 
-/* Called after each module's forward, children before parents: for tables of shapes and costs. NULL: none. */
+/* Called after each module's forward, children before parents: for tables of shapes and costs. A layer and the ReLU
+ * behind it, which else may be one op, are two then, of the same values. NULL: none. */
 typedef void (*cg_module_observer)(void *context, const cg_module *module, const char *path, const cg_tensor *output,
                                    double flops);
 CG_API void cg_module_observe(cg_module *module, cg_module_observer observer, void *context);
-
-/* torch.nn.init, for a tensor [out, in, ...]: fan_in is the product of all dimensions but the first, fan_out that of
- * all but the second. */
-typedef enum cg_fan { CG_FAN_IN = 0, CG_FAN_OUT = 1 } cg_fan;
-CG_API cg_status cg_init_normal(cg_tensor *tensor, double mean, double std, uint64_t seed, uint64_t stream) CG_MUST_USE;
-CG_API cg_status cg_init_uniform(cg_tensor *tensor, double low, double high, uint64_t seed,
-                                 uint64_t stream) CG_MUST_USE;
-/* Normal with standard deviation 1 / sqrt(fan). */
-CG_API cg_status cg_init_scaled_normal(cg_tensor *tensor, cg_fan fan, uint64_t seed, uint64_t stream) CG_MUST_USE;
-/* Kaiming (He et al. 2015): standard deviation sqrt(2 / ((1 + a^2) fan)); a is the negative slope of the leaky ReLU
- * that follows. */
-CG_API cg_status cg_init_kaiming_normal(cg_tensor *tensor, double a, cg_fan fan, uint64_t seed,
-                                        uint64_t stream) CG_MUST_USE;
-CG_API cg_status cg_init_kaiming_uniform(cg_tensor *tensor, double a, cg_fan fan, uint64_t seed,
-                                         uint64_t stream) CG_MUST_USE;
 
 #ifdef __cplusplus
 }

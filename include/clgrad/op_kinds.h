@@ -46,7 +46,8 @@ typedef struct cg_fill_attrs {
 
 /* matmul: c = a' b' + bias, batch times: a' is a [m, k], or the transpose of a [k, m] where transpose_a; likewise b'
  * [k, n]. ld: elements from one stored row to the next. stride: elements from one matrix of the batch to the next (0:
- * the same one for all). Input 2, bias [n], is optional and added to every row. */
+ * the same one for all). Input 2, bias [n], is optional and added to every row. matmul_relu: the same, and of it
+ * c <= 0 ? 0 : c. */
 typedef struct cg_matmul_attrs {
     uint32_t size;
     uint32_t transpose_a, transpose_b;
@@ -67,30 +68,31 @@ typedef struct cg_scale_attrs {
     double scale;
 } cg_scale_attrs;
 
-/* cross_entropy: logits [n, c], target [n] (i32 or i64, 0 <= class < c) to loss [n] = log(sum(exp(logits))) -
- * logits[target] and sums [n, 2] = (the largest logit, log(sum(exp(logits - largest)))), kept apart because their sum
- * loses digits where logits are large. Gradient: inputs logits, target, sums, dloss [n]; output [n, c] = dloss
- * (exp(logits - sums[0] - sums[1]) - onehot). A class out of range reads nothing outside its row and fails with
- * CG_ERR_INDEX, at once or at the next read or wait. */
-
-/* sgd_step: inputs hyper [2] = (learning rate, 1 in the very first step, else 0) and grad; updates param and
- * momentum_buffer (absent when momentum is 0). torch.optim.SGD. */
-typedef struct cg_sgd_attrs {
+/* cross_entropy: logits [n, c], target [n] (i32 or i64, 0 <= class < c) and factor [n] (absent: 1) to loss [n] = factor
+ * (log(sum(exp(logits))) - logits[target]), factor * 0 where the target is `ignored`, and sums [n, 2] = (the largest
+ * logit, log(sum(exp(logits - largest)))), kept apart because their sum loses digits where logits are large. Gradient:
+ * inputs logits, target, sums, dloss [n], factor; output [n, c] = dloss factor (exp(logits - sums[0] - sums[1]) -
+ * onehot), 0 where ignored. A class out of range reads nothing outside its row and fails with CG_ERR_INDEX, at once or
+ * at the next read or wait.
+ * class_weights: target [n] and weight [classes] (absent: 1) to factor [n] = weight[target], 0 where ignored; with
+ * `mean` divided by their sum, NaN where that is 0; and, unless absent, to class [n] (i64), the target with 0 for
+ * what is ignored. A class out of range as above; classes = 0 (there is no weight): any will do. */
+typedef struct cg_class_attrs {
     uint32_t size;
-    uint32_t nesterov;
-    double momentum, dampening, weight_decay;
-} cg_sgd_attrs;
+    uint32_t mean; /* of class_weights, as is `classes` */
+    int64_t ignored, classes;
+} cg_class_attrs;
 
-/* adam_step: inputs hyper [3] = (learning rate, 1 - beta1^t, sqrt(1 - beta2^t)) and grad; updates param, exp_avg,
- * exp_avg_sq: g = grad + (decoupled ? 0 : weight_decay param);  param -= decoupled ? lr weight_decay param : 0 m += (1
- * - beta1) (g - m);  v = beta2 v + (1 - beta2) g g;  param -= lr / hyper[1] * m / (sqrt(v) / hyper[2] + eps) A moment
- * smaller in size than 2^-126 (f32's smallest normal number) becomes 0: denormals slow CPUs down threefold and no
- * update is large enough to notice. torch.optim.Adam, AdamW (decoupled). */
-typedef struct cg_adam_attrs {
-    uint32_t size;
-    uint32_t decoupled;
-    double beta1, beta2, eps, weight_decay;
-} cg_adam_attrs;
+/* Optimizer steps: inputs hyper [CG_UPDATE_NUMBERS] and grad; updates param and its states, which follow it as outputs
+ * and are absent where the optimizer's options do not ask for them. updates.def has what each does to an element, and
+ * what stands in hyper: all numbers of an optimizer do, since any may change from one step to the next.
+ * States: sgd_step momentum_buffer; adam_step exp_avg, exp_avg_sq, max_exp_avg_sq; rmsprop_step square_avg, grad_avg,
+ * momentum_buffer; adagrad_step sum; adadelta_step square_avg, acc_delta; nadam_step and radam_step exp_avg,
+ * exp_avg_sq; lion_step exp_avg; lamb_direction exp_avg, exp_avg_sq and the direction, with param left alone; lamb_step
+ * takes that direction for grad, and as inputs 2 and 3 the norms of param and direction, one number each. average_step
+ * moves param towards grad. */
+#define CG_UPDATE_NUMBERS 12
+#define CG_UPDATE_MAX_STATES 3
 
 /* strided_copy: output[to + sum(i_k out_k)] = input[from + sum(i_k in_k)] for all 0 <= i_k < dim_k, k < rank; any data
  * type, no output element twice. What it does not reach stays as it is. Adding wants f32 or f64.
@@ -126,8 +128,8 @@ typedef struct cg_cumsum_attrs {
  * absent, and stats [n, 3] = (mean, rstd, variance). groups > 0: the mean and the variance (divided by the count) are
  * those of channels / groups neighbouring channels of one outer place, n = outer groups. groups = 0: those of one
  * channel over all outer places, n = channels. rstd = 1 / sqrt(variance + eps). Not centered: mean is 0 and variance
- * the mean of x x. In two passes. Gradients: inputs x, stats, dy and weight (absent: 1) to dx; inputs x, stats, dy to
- * dweight [channels]. */
+ * the mean of x x. In two passes. normalize_relu: the same, and of y y <= 0 ? 0 : y. Gradients: inputs x, stats, dy and
+ * weight (absent: 1) to dx; inputs x, stats, dy to dweight [channels]. */
 typedef struct cg_normalize_attrs {
     uint32_t size;
     uint32_t centered;

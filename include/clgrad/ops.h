@@ -140,6 +140,15 @@ CG_API cg_tensor *cg_matmul(cg_tape *tape, cg_tensor *a, cg_tensor *b, const cg_
 /* x weight^T + bias: x [.., in], weight [out, in], bias [out] or NULL, result [.., out]. torch.nn.functional.linear. */
 CG_API cg_tensor *cg_linear(cg_tape *tape, cg_tensor *x, cg_tensor *weight, cg_tensor *bias);
 
+/* relu(x weight^T + bias) in one op: the same values, one pass over them less. */
+CG_API cg_tensor *cg_linear_relu(cg_tape *tape, cg_tensor *x, cg_tensor *weight, cg_tensor *bias);
+
+/* Einstein's sum of 1 to 8 operands: cg_einsum(tape, "bij,jk->bik", (cg_tensor *[]){a, b}, 2). A letter names an axis:
+ * what is not in the result is summed over, a letter twice in one term takes the diagonal, "..." stands for any axes,
+ * which broadcast, as do axes of 1. Without "->" the result has the axes of "..." and the letters that occur once,
+ * sorted. Operands are joined from left to right, two at a time by cg_matmul or cg_mul. torch.einsum. */
+CG_API cg_tensor *cg_einsum(cg_tape *tape, const char *equation, cg_tensor *const *inputs, size_t count);
+
 /* Sum or mean over the axes whose bits are set in `axes` (bit 0: axis 0); CG_ALL_AXES for all. keepdim keeps them as 1.
  */
 #define CG_ALL_AXES 0xffffffffu
@@ -157,7 +166,8 @@ CG_API cg_tensor *cg_softmax(cg_tape *tape, cg_tensor *x, int axis);
 typedef enum cg_reduction { CG_REDUCE_MEAN = 0, CG_REDUCE_SUM = 1, CG_REDUCE_NONE = 2 } cg_reduction;
 
 /* Cross-entropy of logits [n, c] and classes target [n] (i64 or i32): mean or sum, a scalar, or none, [n].
- * torch.nn.CrossEntropyLoss with its defaults. */
+ * torch.nn.CrossEntropyLoss with its defaults: a target of -100 does not count. cg_cross_entropy_loss of losses.h takes
+ * more. */
 CG_API cg_tensor *cg_cross_entropy(cg_tape *tape, cg_tensor *logits, cg_tensor *target, cg_reduction reduction);
 
 /* (input - target)^2, mean, sum or none. The shapes must be equal: [n, 1] against [n] is an error, never [n, n].

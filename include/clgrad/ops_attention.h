@@ -10,10 +10,12 @@ extern "C" {
 #endif
 
 typedef struct cg_attention_options {
-    cg_tensor *mask; /* added to the scores, broadcast to [.., queries, keys]: -INFINITY forbids a key. NULL: none */
-    bool causal;     /* query i sees the keys 0..i */
-    double scale;    /* of the scores; 0: 1 / sqrt(features) */
-    double dropout;  /* probability with which a weight becomes 0 */
+    /* Broadcast to [.., queries, keys]. Of the query's data type: added to the scores, -INFINITY forbids a key. Of
+     * integers: 0 forbids it. A query without any key gets NaN. NULL: none. */
+    cg_tensor *mask;
+    bool causal;    /* query i sees the keys 0..i */
+    double scale;   /* of the scores; 0: 1 / sqrt(features) */
+    double dropout; /* probability with which a weight becomes 0 */
 } cg_attention_options;
 
 /* softmax(query key^T scale + mask) value: query [.., queries, features], key [.., keys, features], value [.., keys,

@@ -24,6 +24,13 @@ typedef struct cg_batch_norm_options {
  * variance is that of a sample. Training needs more than one value a channel. torch.nn.functional.batch_norm. */
 CG_API cg_tensor *cg_batch_norm(cg_tape *tape, cg_tensor *x, const cg_batch_norm_options *options);
 
+/* relu(batch_norm(x)), in one op where the batch is what normalizes: the same values, one pass over them less. */
+CG_API cg_tensor *cg_batch_norm_relu(cg_tape *tape, cg_tensor *x, const cg_batch_norm_options *options);
+
+/* x [n, channels, ...]: each channel of each n to mean 0 and variance 1. Training moves the running ones, if there are
+ * any, by `momentum` to the means over n; num_batches is not used. torch.nn.functional.instance_norm. */
+CG_API cg_tensor *cg_instance_norm(cg_tape *tape, cg_tensor *x, const cg_batch_norm_options *options);
+
 /* The last `axes` axes of x to mean 0 and variance 1; weight and bias have their shape. */
 CG_API cg_tensor *cg_layer_norm(cg_tape *tape, cg_tensor *x, int axes, cg_tensor *weight, cg_tensor *bias, double eps);
 

@@ -21,6 +21,10 @@ CG_API cg_tensor *cg_permute(cg_tape *tape, cg_tensor *x, const int *order);
 /* Two axes swapped. */
 CG_API cg_tensor *cg_transpose(cg_tape *tape, cg_tensor *x, int axis, int other);
 
+/* An axis of one element put in front of `axis` (negative: -1 makes it the last), or taken away. Views. */
+CG_API cg_tensor *cg_unsqueeze(cg_tape *tape, cg_tensor *x, int axis);
+CG_API cg_tensor *cg_squeeze(cg_tape *tape, cg_tensor *x, int axis);
+
 /* Places start, start + step, ... below `end` of an axis; start and end from the end when negative; end = the axis's
  * size: to the end. x[:, start:end:step]. */
 CG_API cg_tensor *cg_slice(cg_tape *tape, cg_tensor *x, int axis, int64_t start, int64_t end, int64_t step);

@@ -51,6 +51,19 @@ CG_API cg_status cg_tape_run(cg_tape *tape);
 /* Runs what is recorded but keeps the tape's tensors. What cg_tensor_read does first. */
 CG_API cg_status cg_tape_flush(cg_tape *tape);
 
+/* An op that has just run. What is absent is NULL. */
+typedef struct cg_ran_op {
+    const char *name;
+    size_t index; /* in the order of recording, as of cg_tape_length */
+    cg_tensor *const *inputs, *const *outputs;
+    size_t n_inputs, n_outputs;
+} cg_ran_op;
+
+/* Is called after each op that runs from now on, in order; it may read tensors, which have the values of that moment,
+ * and must not record. A failure sticks to the tape. For finding out where something went wrong. NULL: nobody. */
+typedef cg_status (*cg_tape_watcher)(void *context, const cg_ran_op *op);
+CG_API void cg_tape_watch(cg_tape *tape, cg_tape_watcher watcher, void *context);
+
 /* Forgets what is recorded without running it, and the error. */
 CG_API void cg_tape_reset(cg_tape *tape);
 

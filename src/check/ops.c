@@ -175,9 +175,20 @@ cg_status cg_doctor_elementwise(cg_doctor *doctor) {
 #define MODEL "Linear(8, 6), ReLU(), Linear(6, 3)"
 #define STEPS 3
 
-static const char *const optimizers[] = {
-    "SGD(lr=0.1)",   "SGD(lr=0.1, momentum=0.9)",        "SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)",
-    "Adam(lr=0.01)", "Adam(lr=0.01, weight_decay=0.01)", "AdamW(lr=0.01)"};
+static const char *const optimizers[] = {"SGD(lr=0.1)",
+                                         "SGD(lr=0.1, momentum=0.9)",
+                                         "SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)",
+                                         "Adam(lr=0.01)",
+                                         "Adam(lr=0.01, weight_decay=0.01, amsgrad=True)",
+                                         "AdamW(lr=0.01)",
+                                         "RMSprop(lr=0.01)",
+                                         "RMSprop(lr=0.01, momentum=0.9, centered=True)",
+                                         "Adagrad(lr=0.01)",
+                                         "Adadelta()",
+                                         "NAdam(lr=0.01)",
+                                         "RAdam(lr=0.01)",
+                                         "Lion(lr=0.01)",
+                                         "LAMB(lr=0.01)"};
 
 static cg_status take_steps(cg_device *device, cg_module *model, cg_optimizer *optimizer, cg_tape *tape) {
     cg_tensor *x;

@@ -144,7 +144,9 @@ void cg_cache_trim(void) {
     for (size_t i = 0; i < list.count; i++) {
         sum += list.files[i].bytes;
     }
-    qsort(list.files, list.count, list.count > 0 ? sizeof *list.files : 1, by_age);
+    if (list.count > 0) {
+        qsort(list.files, list.count, sizeof *list.files, by_age);
+    }
     for (size_t i = 0; i < list.count; i++) {
         const cache_file *file = &list.files[i];
         bool abandoned = file->half && now - file->used.tv_sec > ABANDONED;

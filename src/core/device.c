@@ -131,8 +131,14 @@ cg_status cg_device_open_index(const cg_backend *backend, size_t index, const cg
                                cg_device **device) {
     cg_device_info *infos;
     size_t count = described_devices(backend, &infos);
-    cg_status status = index < count ? open_described(backend, index, &infos[index], options, n_options, device)
-                                     : cg_fail(CG_ERR_DEVICE, "backend %s has no device %zu", backend->name, index);
+    if (index >= count) {
+        char reason[sizeof((cg_backend_problem *)0)->reason] = "";
+        const char *why = count == 0 ? cg_backend_problem_of(backend->name, reason, sizeof reason) : "";
+        cg_free(infos);
+        return cg_fail(CG_ERR_DEVICE, "backend %s has no device %zu%s%s", backend->name, index,
+                       why[0] != '\0' ? ": " : "", why);
+    }
+    cg_status status = open_described(backend, index, &infos[index], options, n_options, device);
     cg_free(infos);
     return status;
 }

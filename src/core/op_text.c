@@ -22,44 +22,38 @@ static const field fields[] = {
                 cg_matmul_attrs, lda) I64(cg_matmul_attrs, ldb) I64(cg_matmul_attrs, ldc) I64(cg_matmul_attrs, stride_a)
                 I64(cg_matmul_attrs, stride_b) I64(cg_matmul_attrs, stride_c) F64(cg_scale_attrs, scale)
                     U32(cg_strided_attrs, rank) I64(cg_strided_attrs, from) I64(cg_strided_attrs, to)
-                        I64(cg_strided_attrs, dim[0]) I64(cg_strided_attrs, dim[1]) I64(cg_strided_attrs, dim[2]) I64(
-                            cg_strided_attrs, dim[3]) I64(cg_strided_attrs, in[0]) I64(cg_strided_attrs, in[1])
-                            I64(cg_strided_attrs, in[2]) I64(cg_strided_attrs, in[3]) I64(cg_strided_attrs, out[0]) I64(
-                                cg_strided_attrs, out[1]) I64(cg_strided_attrs, out[2]) I64(cg_strided_attrs, out[3])
-                                I64(cg_index_attrs, ignored) U32(cg_cumsum_attrs, reverse) I64(cg_conv_attrs, groups)
-                                    I64(cg_conv_attrs, stride[0]) I64(cg_conv_attrs, stride[1])
-                                        I64(cg_conv_attrs, stride[2]) I64(cg_conv_attrs, padding[0])
-                                            I64(cg_conv_attrs, padding[1]) I64(cg_conv_attrs, padding[2])
-                                                I64(cg_conv_attrs, dilation[0]) I64(cg_conv_attrs, dilation[1])
-                                                    I64(cg_conv_attrs, dilation[2]) U32(cg_sgd_attrs, nesterov)
-                                                        F64(cg_sgd_attrs, momentum) F64(cg_sgd_attrs, dampening)
-                                                            F64(cg_sgd_attrs, weight_decay)
-                                                                U32(cg_adam_attrs, decoupled) F64(cg_adam_attrs, beta1)
-                                                                    F64(cg_adam_attrs, beta2) F64(cg_adam_attrs, eps)
-                                                                        F64(cg_adam_attrs, weight_decay)};
+                        I64(cg_strided_attrs, dim[0]) I64(cg_strided_attrs, dim[1]) I64(cg_strided_attrs, dim[2])
+                            I64(cg_strided_attrs, dim[3]) I64(cg_strided_attrs, in[0]) I64(cg_strided_attrs, in[1])
+                                I64(cg_strided_attrs, in[2]) I64(cg_strided_attrs, in[3]) I64(cg_strided_attrs, out[0])
+                                    I64(cg_strided_attrs, out[1]) I64(cg_strided_attrs, out[2])
+                                        I64(cg_strided_attrs, out[3]) I64(cg_index_attrs, ignored)
+                                            U32(cg_cumsum_attrs, reverse) I64(cg_conv_attrs, groups)
+                                                I64(cg_conv_attrs, stride[0]) I64(cg_conv_attrs, stride[1])
+                                                    I64(cg_conv_attrs, stride[2]) I64(cg_conv_attrs, padding[0])
+                                                        I64(cg_conv_attrs, padding[1]) I64(cg_conv_attrs, padding[2])
+                                                            I64(cg_conv_attrs, dilation[0])
+                                                                I64(cg_conv_attrs, dilation[1])
+                                                                    I64(cg_conv_attrs, dilation[2])};
 
-/* The type of a kind's attributes; "" for a kind that a program registered. */
-static const char *attrs_type(uint32_t number) {
-    switch (number) {
-#define CG_OP(number, NAME, name, min_inputs, max_inputs, outputs, attrs, flags)                                       \
-    case CG_OP_##NAME:                                                                                                 \
-        return #attrs;
+/* The type of each kind's attributes. */
+static const char *const attrs_types[] = {
+#define CG_OP(number, NAME, name, min_inputs, max_inputs, outputs, attrs, flags) [CG_OP_##NAME] = #attrs,
 #include <clgrad/ops.def>
 #undef CG_OP
 #define CG_UNARY(number, NAME, name, y, dx)                                                                            \
-    case CG_OP_##NAME:                                                                                                 \
-    case CG_OP_##NAME##_BACKWARD:                                                                                      \
-        return "cg_elementwise_attrs";
+    [CG_OP_##NAME] = "cg_elementwise_attrs", [CG_OP_##NAME##_BACKWARD] = "cg_elementwise_attrs",
 #define CG_BINARY(number, NAME, name, z, da, db)                                                                       \
-    case CG_OP_##NAME:                                                                                                 \
-    case CG_OP_##NAME##_BACKWARD_A:                                                                                    \
-    case CG_OP_##NAME##_BACKWARD_B:                                                                                    \
-        return "cg_elementwise_attrs";
+    [CG_OP_##NAME] = "cg_elementwise_attrs", [CG_OP_##NAME##_BACKWARD_A] = "cg_elementwise_attrs",                     \
+    [CG_OP_##NAME##_BACKWARD_B] = "cg_elementwise_attrs",
 #include <clgrad/elementwise.def>
 #undef CG_UNARY
 #undef CG_BINARY
-    }
-    return "";
+};
+
+/* "" for a kind that a program registered. */
+static const char *attrs_type(uint32_t number) {
+    bool known = number < sizeof attrs_types / sizeof attrs_types[0] && attrs_types[number] != NULL;
+    return known ? attrs_types[number] : "";
 }
 
 static void print_field(const field *what, const void *attrs, cg_text *text) {
@@ -135,6 +129,7 @@ double cg_op_flops(const cg_op *op) {
     const cg_matmul_attrs *m = op->attrs;
     switch (op->kind->number) {
     case CG_OP_MATMUL:
+    case CG_OP_MATMUL_RELU:
         return 2.0 * (double)m->batch * (double)m->m * (double)m->n * (double)m->k;
     case CG_OP_CONV:
         return cg_conv_flops(&op->inputs[1].shape, &op->outputs[0].shape);

@@ -42,6 +42,10 @@ cg_tensor *cg_tape_tensor(cg_tape *tape, cg_dtype dtype, const cg_shape *shape);
 /* A new tensor that shares base's memory (contiguous, same number of elements), recorded with that backward rule. */
 cg_tensor *cg_tape_view(cg_tape *tape, cg_tensor *base, const cg_shape *shape, cg_backward_fn backward);
 
+/* Such a view that comes of other tensors than base (NULL ones are absent): the rule is for their gradients. */
+cg_tensor *cg_tape_view_of(cg_tape *tape, cg_tensor *base, const cg_shape *shape, cg_tensor *const *inputs,
+                           uint32_t n_inputs, cg_backward_fn backward);
+
 /* The same without a gradient: what kernels want in another shape. */
 cg_tensor *cg_tape_alias(cg_tape *tape, cg_tensor *base, const cg_shape *shape);
 
@@ -74,6 +78,9 @@ cg_tensor *cg_tape_draw(cg_tape *tape, uint64_t *seed, uint64_t *stream);
 
 /* Elements from the tensor's first to the end of its memory. */
 size_t cg_record_room(const cg_tensor *tensor);
+
+/* Whether two tensors have memory in common. */
+bool cg_record_overlap(const cg_tensor *a, const cg_tensor *b);
 
 /* Whether a gradient was recorded for this leaf since the last zero_grad. */
 bool cg_tensor_has_grad(const cg_tensor *tensor);

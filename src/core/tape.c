@@ -140,11 +140,16 @@ cg_tensor *cg_tape_tensor(cg_tape *tape, cg_dtype dtype, const cg_shape *shape) 
     if (tape->status != CG_OK) {
         return &tape->poison;
     }
+    size_t bytes;
+    cg_status status = cg_tensor_size(dtype, shape, &bytes);
+    if (status != CG_OK) {
+        tape->nameless = true;
+        return cg_tape_fail_status(tape, status);
+    }
     cg_storage *storage = cg_arena_alloc(&tape->arena, sizeof *storage);
     if (storage == NULL) {
         return cg_tape_fail_status(tape, CG_ERR_MEMORY);
     }
-    size_t bytes = (size_t)cg_shape_numel(shape) * cg_dtype_size(dtype);
     *storage = (cg_storage){.device = tape->device, .bytes = bytes, .next = tape->storages};
     tape->storages = storage;
     return add_tensor(tape, storage, dtype, shape, 0);
@@ -185,17 +190,24 @@ static bool any_requires_grad(const cg_tape *tape, cg_tensor *const *inputs, uin
     return any && tape->grad;
 }
 
-cg_tensor *cg_tape_view(cg_tape *tape, cg_tensor *base, const cg_shape *shape, cg_backward_fn backward) {
+cg_tensor *cg_tape_view_of(cg_tape *tape, cg_tensor *base, const cg_shape *shape, cg_tensor *const *inputs,
+                           uint32_t n_inputs, cg_backward_fn backward) {
     cg_tensor *view = cg_tape_alias(tape, base, shape);
     cg_node *node = tape->status == CG_OK ? add_node(tape) : NULL;
     if (node == NULL) {
         return &tape->poison;
     }
-    view->requires_grad = any_requires_grad(tape, &base, 1);
-    *node = (cg_node){.n_inputs = 1, .n_outputs = 1, .inputs = {base}, .outputs = {view}};
+    view->requires_grad = any_requires_grad(tape, inputs, n_inputs);
+    *node = (cg_node){.n_inputs = n_inputs, .n_outputs = 1, .outputs = {view}};
+    memcpy(node->inputs, inputs, n_inputs * sizeof *inputs);
     node->backward = view->requires_grad ? backward : NULL;
     hold(tape, &base, 1);
+    hold(tape, inputs, n_inputs);
     return view;
+}
+
+cg_tensor *cg_tape_view(cg_tape *tape, cg_tensor *base, const cg_shape *shape, cg_backward_fn backward) {
+    return cg_tape_view_of(tape, base, shape, &base, 1, backward);
 }
 
 static const void *copy_attrs(cg_tape *tape, const cg_op_kind *kind, const void *attrs) {
@@ -223,6 +235,7 @@ static double flops_of(const cg_node *node) {
     const cg_matmul_attrs *m = node->attrs;
     switch (node->kind->number) {
     case CG_OP_MATMUL:
+    case CG_OP_MATMUL_RELU:
         return 2.0 * (double)m->batch * (double)m->m * (double)m->n * (double)m->k;
     case CG_OP_CONV:
         return cg_conv_flops(&node->inputs[1]->shape, &node->outputs[0]->shape);
@@ -238,6 +251,10 @@ static double flops_of(const cg_node *node) {
 void cg_record(cg_tape *tape, uint32_t number, const void *attrs, cg_tensor *const *inputs, uint32_t n_inputs,
                cg_tensor *const *outputs, uint32_t n_outputs, cg_backward_fn backward) {
     const cg_op_kind *kind = cg_kind(number);
+    if (tape->nameless) { /* the output that could not be made was this op's */
+        tape->nameless = false;
+        cg_tape_blame(tape, cg_fail(tape->status, "%s: %s", kind->name, tape->error));
+    }
     const void *copy = tape->status == CG_OK ? copy_attrs(tape, kind, attrs) : NULL;
     cg_node *node = copy != NULL ? add_node(tape) : NULL;
     if (node == NULL) {
@@ -331,12 +348,33 @@ static void settle_from(cg_tape *tape, size_t first) {
     }
 }
 
+void cg_tape_watch(cg_tape *tape, cg_tape_watcher watcher, void *context) {
+    tape->watcher = watcher;
+    tape->watcher_context = context;
+}
+
+static cg_status show(cg_tape *tape, const cg_node *node, size_t index) {
+    const cg_ran_op op = {.name = node->kind->name,
+                          .index = index,
+                          .inputs = node->inputs,
+                          .outputs = node->outputs,
+                          .n_inputs = node->n_inputs,
+                          .n_outputs = node->n_outputs};
+    tape->watched = true;
+    cg_status status = tape->watcher(tape->watcher_context, &op);
+    tape->watched = false;
+    return status;
+}
+
 static cg_status run_pending(cg_tape *tape, bool keep) {
     size_t first = tape->n_run;
     for (size_t i = first; i < tape->n_nodes && tape->status == CG_OK; i++) {
         const cg_node *node = tape->nodes[i];
         bool runs = node->kind != NULL && !node->idle;
         cg_status status = runs ? run_node(tape, node) : CG_OK;
+        if (status == CG_OK && runs && tape->watcher != NULL) {
+            status = show(tape, node, i);
+        }
         if (status != CG_OK) {
             cg_tape_fail_status(tape, status);
         } else if (!keep) {
@@ -362,7 +400,7 @@ static void forget(cg_tape *tape) {
 }
 
 cg_status cg_tape_flush(cg_tape *tape) {
-    return run_pending(tape, true);
+    return tape->watched ? CG_OK : run_pending(tape, true);
 }
 
 cg_status cg_tape_run(cg_tape *tape) {
@@ -379,5 +417,6 @@ void cg_tape_reset(cg_tape *tape) {
     settle_from(tape, tape->n_run);
     forget(tape);
     tape->status = CG_OK;
+    tape->nameless = false;
     tape->error[0] = '\0';
 }

@@ -17,6 +17,10 @@ struct cg_tape {
     size_t n_run;         /* the first so many have run */
     cg_storage *storages; /* of the tape's own tensors */
     double flops;
+    cg_tape_watcher watcher; /* NULL: nobody looks at each op */
+    void *watcher_context;
+    bool watched;     /* the watcher is looking: a read of its own has nothing to run */
+    bool nameless;    /* the failure is about a tensor; which op's, cg_record will tell */
     cg_status status; /* the first failure, with its message */
     char error[2048];
     cg_tensor poison;

@@ -25,23 +25,32 @@ size_t cg_record_room(const cg_tensor *tensor) {
     return tensor->storage->bytes / cg_dtype_size(tensor->dtype) - tensor->offset;
 }
 
-static cg_status checked_bytes(cg_dtype dtype, const cg_shape *shape, size_t *bytes) {
+bool cg_record_overlap(const cg_tensor *a, const cg_tensor *b) {
+    size_t a_size = cg_dtype_size(a->dtype), b_size = cg_dtype_size(b->dtype);
+    size_t a_start = a->offset * a_size, b_start = b->offset * b_size;
+    return a->storage == b->storage && a_start < b_start + cg_tensor_bytes(b) && b_start < a_start + cg_tensor_bytes(a);
+}
+
+cg_status cg_tensor_size(cg_dtype dtype, const cg_shape *shape, size_t *bytes) {
     if (shape->rank < 0 || shape->rank > CG_MAX_RANK) {
         return cg_fail(CG_ERR_SHAPE, "a tensor of rank %d: 0 to %d are possible", shape->rank, CG_MAX_RANK);
     }
     if (cg_dtype_size(dtype) == 0) {
         return cg_fail(CG_ERR_DTYPE, "%d is no data type", (int)dtype);
     }
-    *bytes = cg_dtype_size(dtype);
+    size_t counted =
+        cg_dtype_size(dtype); /* as if empty axes had one element: sums over the others must not overflow */
+    *bytes = counted;
     for (int i = 0; i < shape->rank; i++) {
         size_t dim = (size_t)shape->dim[i];
         if (shape->dim[i] < 0) {
             return cg_fail(CG_ERR_SHAPE, "shape %s: axis %d is negative", cg_shape_print(shape, CG_SHAPE_TEXT), i);
         }
-        if (dim > 0 && *bytes > (SIZE_MAX >> 1) / dim) {
+        if (dim > 0 && counted > (SIZE_MAX >> 1) / dim) {
             return cg_fail(CG_ERR_SHAPE, "shape %s of %s: more bytes than can be counted",
                            cg_shape_print(shape, CG_SHAPE_TEXT), cg_dtype_name(dtype));
         }
+        counted *= dim > 0 ? dim : 1;
         *bytes *= dim;
     }
     return CG_OK;
@@ -77,7 +86,7 @@ static cg_status new_tensor(cg_storage *storage, cg_dtype dtype, const cg_shape 
 cg_status cg_tensor_create(cg_device *device, cg_dtype dtype, const cg_shape *shape, cg_tensor **tensor) {
     *tensor = NULL;
     size_t bytes;
-    CG_TRY(checked_bytes(dtype, shape, &bytes));
+    CG_TRY(cg_tensor_size(dtype, shape, &bytes));
     cg_storage *storage = NULL;
     CG_TRY(new_storage(device, bytes, &storage));
     cg_status status = new_tensor(storage, dtype, shape, 0, tensor);
@@ -97,7 +106,7 @@ cg_status cg_tensor_create(cg_device *device, cg_dtype dtype, const cg_shape *sh
 cg_status cg_tensor_view(cg_tensor *base, size_t offset, const cg_shape *shape, cg_tensor **view) {
     *view = NULL;
     size_t bytes;
-    CG_TRY(checked_bytes(base->dtype, shape, &bytes));
+    CG_TRY(cg_tensor_size(base->dtype, shape, &bytes));
     if (base->tape != NULL) {
         return cg_fail(CG_ERR_STATE, "cg_tensor_view: the tensor belongs to a tape; use cg_reshape");
     }

@@ -30,6 +30,9 @@ struct cg_tensor {
     bool grad_shared; /* grad is somebody else's tensor too: add into a new one */
 };
 
+/* The bytes of a tensor; CG_ERR_SHAPE, CG_ERR_DTYPE where there is no such tensor. */
+cg_status cg_tensor_size(cg_dtype dtype, const cg_shape *shape, size_t *bytes) CG_MUST_USE;
+
 /* Gives the storage a buffer if it has none. */
 cg_status cg_storage_materialize(cg_storage *storage) CG_MUST_USE;
 void cg_storage_release(cg_storage *storage);

@@ -35,13 +35,13 @@ static cg_status read_line(const char **at, int64_t row, cg_samples *samples) {
         if (value < 0 || value > LARGEST) {
             return wrong_line(row);
         }
-        samples->pixels[row * PIXELS + i] = (uint8_t)value;
+        ((uint8_t *)samples->values)[row * PIXELS + i] = (uint8_t)value;
     }
     int class_index = read_number(at, '\n');
     if (class_index < 0 || class_index >= CLASSES) {
         return wrong_line(row);
     }
-    samples->classes[row] = (uint8_t)class_index;
+    samples->classes[row] = class_index;
     return CG_OK;
 }
 
@@ -54,14 +54,15 @@ static int64_t count_lines(const char *text) {
 }
 
 cg_status cg_digits_load(cg_source *source) {
-    *source = (cg_source){.name = "digits", .scale = LARGEST, .valid = 0.2, .valid_random = true};
+    *source = (cg_source){.name = "digits", .classes = CLASSES, .scale = LARGEST, .valid = 0.2, .valid_random = true};
     const char *text = cg_digits_csv[0].text;
     cg_samples *samples = &source->train;
     samples->count = count_lines(text) - 1; /* the first line has the names of the columns */
     samples->shape = CG_SHAPE(1, SIDE, SIDE);
-    samples->pixels = cg_alloc((size_t)samples->count * PIXELS);
-    samples->classes = cg_alloc((size_t)samples->count);
-    if (samples->pixels == NULL || samples->classes == NULL) {
+    samples->dtype = CG_U8;
+    samples->values = cg_alloc((size_t)samples->count * PIXELS);
+    samples->classes = cg_alloc((size_t)samples->count * sizeof *samples->classes);
+    if (samples->values == NULL || samples->classes == NULL) {
         return CG_ERR_MEMORY;
     }
     const char *at = strchr(text, '\n') + 1;

@@ -155,22 +155,25 @@ static cg_status read_file(idx_file *file, bool images, uint8_t **bytes) {
 
 cg_status cg_idx_read_images(const char *path, cg_samples *samples) {
     idx_file file = {.path = path};
-    CG_TRY(read_file(&file, true, &samples->pixels));
-    int64_t channels = file.rank == 4 ? file.dim[1] : 1;
-    if (channels > CG_MAX_CHANNELS) {
-        cg_free(samples->pixels);
-        samples->pixels = NULL;
-        return cg_fail(CG_ERR_FORMAT, "%s: %lld channels, at most %d are allowed", path, (long long)channels,
-                       CG_MAX_CHANNELS);
-    }
+    uint8_t *bytes;
+    CG_TRY(read_file(&file, true, &bytes));
+    samples->values = bytes;
+    samples->dtype = CG_U8;
     samples->count = file.dim[0];
-    samples->shape = CG_SHAPE(channels, file.dim[file.rank - 2], file.dim[file.rank - 1]);
+    samples->shape = CG_SHAPE(file.rank == 4 ? file.dim[1] : 1, file.dim[file.rank - 2], file.dim[file.rank - 1]);
     return CG_OK;
 }
 
-cg_status cg_idx_read_classes(const char *path, uint8_t **classes, int64_t *count) {
+cg_status cg_idx_read_classes(const char *path, int64_t **classes, int64_t *count) {
     idx_file file = {.path = path};
-    CG_TRY(read_file(&file, false, classes));
+    uint8_t *bytes;
+    *classes = NULL;
+    CG_TRY(read_file(&file, false, &bytes));
     *count = file.dim[0];
-    return CG_OK;
+    *classes = cg_alloc((size_t)*count * sizeof **classes);
+    for (int64_t i = 0; *classes != NULL && i < *count; i++) {
+        (*classes)[i] = bytes[i];
+    }
+    cg_free(bytes);
+    return *classes != NULL ? CG_OK : CG_ERR_MEMORY;
 }

@@ -29,12 +29,21 @@ static cg_status find_file(const char *folder, const char *name, cg_text *path, 
     return CG_OK;
 }
 
-bool cg_idx_is_there(const char *folder) {
+static bool has_file(const char *folder, const char *name) {
     cg_text path = {0};
     bool found = false;
-    cg_status status = find_file(folder, TRAIN_IMAGES, &path, &found);
+    cg_status status = find_file(folder, name, &path, &found);
     cg_text_free(&path);
     return status == CG_OK && found;
+}
+
+bool cg_idx_is_there(const char *folder) {
+    return has_file(folder, TRAIN_IMAGES);
+}
+
+bool cg_idx_is_any(const char *folder) {
+    return has_file(folder, TRAIN_IMAGES) || has_file(folder, TRAIN_CLASSES) || has_file(folder, TEST_IMAGES) ||
+           has_file(folder, TEST_CLASSES);
 }
 
 static cg_status check_counts(const char *images, const char *classes, int64_t image_count, int64_t class_count) {
@@ -73,21 +82,26 @@ static cg_status load_part(const char *folder, const char *images, const char *c
     return status;
 }
 
+static int64_t count_classes(const cg_samples *samples) {
+    int64_t classes = 0;
+    for (int64_t i = 0; i < samples->count; i++) {
+        classes = samples->classes[i] >= classes ? samples->classes[i] + 1 : classes;
+    }
+    return classes;
+}
+
 /* Test images must be like those that are trained on, and of classes that are trained on. */
-static cg_status check_test(const char *folder, const cg_samples *train, const cg_samples *test) {
+static cg_status check_test(const char *folder, const cg_samples *train, const cg_samples *test, int64_t classes) {
     if (test->count > 0 && !cg_shape_equal(&train->shape, &test->shape)) {
         return cg_fail(CG_ERR_FORMAT, "%s: an image of %s is %s, one of %s is %s", folder, TRAIN_IMAGES,
                        cg_shape_print(&train->shape, CG_SHAPE_TEXT), TEST_IMAGES,
                        cg_shape_print(&test->shape, CG_SHAPE_TEXT));
     }
-    uint8_t largest = 0;
-    for (int64_t i = 0; i < train->count; i++) {
-        largest = train->classes[i] > largest ? train->classes[i] : largest;
-    }
     for (int64_t i = 0; i < test->count; i++) {
-        if (test->classes[i] > largest) {
-            return cg_fail(CG_ERR_FORMAT, "%s: row %lld of %s has the class %d, the classes of %s go from 0 to %d",
-                           folder, (long long)i, TEST_CLASSES, test->classes[i], TRAIN_CLASSES, largest);
+        if (test->classes[i] >= classes) {
+            return cg_fail(CG_ERR_FORMAT, "%s: row %lld of %s has the class %lld, the classes of %s go from 0 to %lld",
+                           folder, (long long)i, TEST_CLASSES, (long long)test->classes[i], TRAIN_CLASSES,
+                           (long long)classes - 1);
         }
     }
     return CG_OK;
@@ -97,5 +111,6 @@ cg_status cg_idx_load(const char *folder, cg_source *source) {
     *source = (cg_source){.scale = 255, .valid = 1.0 / 6.0};
     CG_TRY(load_part(folder, TRAIN_IMAGES, TRAIN_CLASSES, false, &source->train));
     CG_TRY(load_part(folder, TEST_IMAGES, TEST_CLASSES, true, &source->test));
-    return check_test(folder, &source->train, &source->test);
+    source->classes = count_classes(&source->train);
+    return check_test(folder, &source->train, &source->test, source->classes);
 }

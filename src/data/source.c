@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "alloc.h"
@@ -58,33 +59,56 @@ static void name_after(const char *path, cg_source *source) {
     }
 }
 
-static cg_status load_path(const char *path, cg_source *source) {
+static cg_status load_folder(const char *path, const cg_data_options *options, cg_source *source) {
+    return cg_idx_is_any(path) ? cg_idx_load(path, source) : cg_image_folder_load(path, options, source);
+}
+
+static bool ends_with(const char *text, const char *ending) {
+    size_t length = strlen(text), end = strlen(ending);
+    return length > end && strcasecmp(text + length - end, ending) == 0;
+}
+
+static cg_status load_file(const char *path, const cg_data_options *options, cg_source *source) {
+    static const char *const tables[] = {".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz"};
+    if (ends_with(path, ".npy")) {
+        return cg_npy_load(path, options, source);
+    }
+    if (ends_with(path, ".npz")) {
+        return cg_npz_load(path, options, source);
+    }
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        if (ends_with(path, tables[i])) {
+            return cg_csv_load(path, options, source);
+        }
+    }
+    return cg_fail(CG_ERR_FILE, "no data \"%s\": a file must be .csv, .tsv, .npy or .npz; a folder is taken, too",
+                   path);
+}
+
+static cg_status load_path(const char *path, const cg_data_options *options, cg_source *source) {
     struct stat facts;
     if (stat(path, &facts) != 0) {
-        return cg_fail(CG_ERR_FILE, "no data \"%s\": it is not digits or mnist, and as a folder: %s", path,
+        return cg_fail(CG_ERR_FILE, "no data \"%s\": it is not digits or mnist, and as a path: %s", path,
                        strerror(errno));
     }
-    if (!S_ISDIR(facts.st_mode)) {
-        return cg_fail(CG_ERR_FILE, "no data \"%s\": it is a file, but a folder with the four IDX files is expected",
-                       path);
-    }
-    CG_TRY(cg_idx_load(path, source));
+    CG_TRY((S_ISDIR(facts.st_mode) ? load_folder : load_file)(path, options, source));
     name_after(path, source);
     return CG_OK;
 }
 
-cg_status cg_source_load(const char *name, cg_source *source) {
+cg_status cg_source_load(const char *name, const cg_data_options *options, cg_source *source) {
     *source = (cg_source){0};
     if (strcmp(name, "digits") == 0) {
         return cg_digits_load(source);
     }
-    return strcmp(name, "mnist") == 0 ? load_mnist(source) : load_path(name, source);
+    return strcmp(name, "mnist") == 0 ? load_mnist(source) : load_path(name, options, source);
 }
 
 void cg_source_free(cg_source *source) {
-    cg_free(source->train.pixels);
-    cg_free(source->train.classes);
-    cg_free(source->test.pixels);
-    cg_free(source->test.classes);
+    cg_samples_free(&source->train);
+    cg_samples_free(&source->test);
+    cg_names_free(&source->class_names);
+    cg_text_free(&source->target);
+    cg_text_free(&source->notes);
     *source = (cg_source){0};
 }

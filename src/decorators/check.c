@@ -21,7 +21,8 @@ typedef struct checker {
 /* The op in double over host memory, and what it gives. */
 typedef struct twin {
     cg_op op;
-    void *memory[CG_MAX_INPUTS + CG_MAX_OUTPUTS];
+    double *before[CG_MAX_OUTPUTS]; /* what is added to; NULL: nothing is */
+    void *memory[CG_MAX_INPUTS + 2 * CG_MAX_OUTPUTS];
     size_t count;
 } twin;
 
@@ -109,6 +110,20 @@ static cg_status copy_operand(checker *c, twin *t, cg_operand *operand, bool rea
     return CG_OK;
 }
 
+/* Where an op adds, rounding is in proportion to what was there, however little is left. */
+static cg_status keep_before(twin *t, uint32_t i) {
+    const cg_operand *output = &t->op.outputs[i];
+    if (output->dtype != CG_F64) {
+        return CG_OK;
+    }
+    t->before[i] = twin_alloc(t, output->extent, sizeof(double));
+    if (t->before[i] == NULL) {
+        return CG_ERR_MEMORY;
+    }
+    memcpy(t->before[i], output->buffer, output->extent * sizeof(double));
+    return CG_OK;
+}
+
 static cg_status make_twin(checker *c, const cg_op *op, twin *t) {
     t->op = *op;
     for (uint32_t i = 0; i < op->n_inputs; i++) {
@@ -116,6 +131,7 @@ static cg_status make_twin(checker *c, const cg_op *op, twin *t) {
     }
     for (uint32_t i = 0; i < op->n_outputs; i++) {
         CG_TRY(copy_operand(c, t, &t->op.outputs[i], cg_op_reads_output(op, i)));
+        CG_TRY(op->accumulate >> i & 1u ? keep_before(t, i) : CG_OK);
     }
     return CG_OK;
 }
@@ -187,13 +203,14 @@ static cg_status complain(const checker *c, const cg_op *op, uint32_t output, si
 }
 
 static cg_status compare_floats(checker *c, const cg_op *op, uint32_t output, const float *actual,
-                                const double *expected, const double *terms, double *worst) {
+                                const double *expected, const double *before, const double *terms, double *worst) {
     cg_tolerance tolerance = cg_op_tolerance(op->kind);
     size_t count = op->outputs[output].extent;
-    double scale = terms == NULL ? largest(expected, count) : 0;
+    double scale = terms == NULL ? fmax(largest(expected, count), before != NULL ? largest(before, count) : 0) : 0;
     for (size_t i = 0; i < count; i++) {
         scale = terms != NULL && isfinite(terms[i]) ? fabs(terms[i]) : scale;
-        double allowed = tolerance.rtol * fabs(expected[i]) + tolerance.atol * scale + tolerance.floor;
+        double size = fmax(fabs(expected[i]), before != NULL && isfinite(before[i]) ? fabs(before[i]) : 0);
+        double allowed = tolerance.rtol * size + tolerance.atol * scale + tolerance.floor;
         double share = share_of_allowed(actual[i], expected[i], allowed);
         if (share > 1) {
             return complain(c, op, output, i, actual[i], expected[i], allowed);
@@ -236,7 +253,7 @@ static cg_status compare_output(checker *c, const cg_op *op, uint32_t i, const t
     cg_status status = read_operand(c, output, actual);
     if (status == CG_OK && output->dtype == CG_F32) {
         const double *terms = absolute->count > 0 ? absolute->op.outputs[i].buffer : NULL;
-        status = compare_floats(c, op, i, actual, t->op.outputs[i].buffer, terms, worst);
+        status = compare_floats(c, op, i, actual, t->op.outputs[i].buffer, t->before[i], terms, worst);
     } else if (status == CG_OK) {
         status = compare_bits(c, op, i, actual, t->op.outputs[i].buffer);
     }

@@ -59,14 +59,13 @@ static cg_status save_slots(const char *path, const cg_slots *slots, const cg_ch
     return status;
 }
 
-cg_status cg_checkpoint_save(const char *path, cg_module *module, cg_optimizer *optimizer,
-                             const cg_checkpoint_info *info) {
+cg_status cg_checkpoint_save_parts(const char *path, const cg_checkpoint_parts *parts, const cg_checkpoint_info *info) {
     static const cg_checkpoint_info nothing = {0};
     cg_checkpoint_texts texts = {0};
     cg_slots slots = {0};
-    cg_status status = cg_checkpoint_describe(info != NULL ? info : &nothing, optimizer, &texts);
+    cg_status status = cg_checkpoint_describe(info != NULL ? info : &nothing, parts->optimizer, &texts);
     if (status == CG_OK) {
-        status = cg_slots_collect(module, optimizer, &slots);
+        status = cg_slots_collect(parts, &slots);
     }
     if (status == CG_OK) {
         status = save_slots(path, &slots, &texts);
@@ -74,4 +73,9 @@ cg_status cg_checkpoint_save(const char *path, cg_module *module, cg_optimizer *
     cg_slots_free(&slots);
     cg_checkpoint_texts_free(&texts);
     return status;
+}
+
+cg_status cg_checkpoint_save(const char *path, cg_module *module, cg_optimizer *optimizer,
+                             const cg_checkpoint_info *info) {
+    return cg_checkpoint_save_parts(path, &(cg_checkpoint_parts){.module = module, .optimizer = optimizer}, info);
 }

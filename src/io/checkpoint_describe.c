@@ -1,7 +1,10 @@
 /* What a checkpoint says about itself, written as metadata strings. */
 #include "checkpoint_info.h"
 
+#include <cjson/cJSON.h>
+
 #include "number.h"
+#include "number_list.h"
 
 /* Begins one more text and returns its value, which is empty. */
 static cg_text *add(cg_checkpoint_texts *texts, const char *key) {
@@ -24,27 +27,38 @@ static void add_seed(cg_checkpoint_texts *texts, const char *key, uint64_t value
     cg_text_append(add(texts, key), "%llu", (unsigned long long)value);
 }
 
-static void add_numbers(cg_checkpoint_texts *texts, const char *key, const double *values, int count) {
+/* A list of strings, as JSON writes it. */
+static void add_names(cg_checkpoint_texts *texts, const char *key, char *const *names, int64_t count) {
     cg_text *text = add(texts, key);
-    cg_text_append(text, "[");
-    for (int i = 0; i < count; i++) {
-        char number[CG_NUMBER_SIZE];
-        cg_text_append(text, "%s%s", i > 0 ? ", " : "", cg_number_print(values[i], number));
+    cJSON *array = cJSON_CreateArray();
+    for (int64_t i = 0; array != NULL && i < count; i++) {
+        cJSON *name = cJSON_CreateString(names[i]);
+        text->failed = text->failed || name == NULL || !cJSON_AddItemToArray(array, name);
     }
-    cg_text_append(text, "]");
+    char *printed = array != NULL ? cJSON_PrintUnformatted(array) : NULL;
+    text->failed = text->failed || printed == NULL;
+    if (printed != NULL) {
+        cg_text_append(text, "%s", printed);
+    }
+    cJSON_free(printed);
+    cJSON_Delete(array);
 }
 
 static void add_data(cg_checkpoint_texts *texts, const cg_checkpoint_info *info) {
     add_text(texts, "data", info->data);
+    add_text(texts, "target", info->target);
     if (info->sample.rank > 0) {
         cg_text_append(add(texts, "sample"), "%s", cg_shape_print(&info->sample, CG_SHAPE_TEXT));
     }
     if (info->classes > 0) {
         add_integer(texts, "classes", info->classes);
     }
+    if (info->class_names != NULL) {
+        add_names(texts, "class_names", info->class_names, info->classes);
+    }
     if (info->has_normalization) {
-        add_numbers(texts, "mean", info->mean, info->channels);
-        add_numbers(texts, "std", info->std, info->channels);
+        cg_number_list_append(add(texts, "mean"), info->mean, info->channels);
+        cg_number_list_append(add(texts, "std"), info->std, info->channels);
     }
     if (info->has_split) {
         char number[CG_NUMBER_SIZE];
@@ -52,6 +66,15 @@ static void add_data(cg_checkpoint_texts *texts, const cg_checkpoint_info *info)
         add_seed(texts, "split_seed", info->split_seed);
         add_integer(texts, "limit", info->limit);
     }
+}
+
+const char *cg_note_key(cg_note note) {
+    static const char *const keys[] = {
+#define X(name, key) key,
+        CG_NOTE_MAP(X)
+#undef X
+    };
+    return keys[note];
 }
 
 static void add_training(cg_checkpoint_texts *texts, const cg_checkpoint_info *info, const cg_optimizer *optimizer) {
@@ -65,14 +88,17 @@ static void add_training(cg_checkpoint_texts *texts, const cg_checkpoint_info *i
     if (!info->has_split) {
         add_integer(texts, "limit", info->limit);
     }
+    for (int i = 0; i < CG_NOTES; i++) {
+        add_text(texts, cg_note_key((cg_note)i), info->notes[i]);
+    }
 }
 
 cg_status cg_checkpoint_describe(const cg_checkpoint_info *info, const cg_optimizer *optimizer,
                                  cg_checkpoint_texts *texts) {
     *texts = (cg_checkpoint_texts){0};
-    if (info->has_normalization && (info->channels < 1 || info->channels > CG_MAX_CHANNELS)) {
-        return cg_fail(CG_ERR_ARGUMENT, "a normalization of %d channels: 1 to %d are possible", info->channels,
-                       CG_MAX_CHANNELS);
+    if (info->has_normalization && info->channels < 1) {
+        return cg_fail(CG_ERR_ARGUMENT, "a normalization of %lld channels: at least 1 is needed",
+                       (long long)info->channels);
     }
     add_text(texts, "format", CG_CHECKPOINT_FORMAT);
     add_text(texts, "model", info->model);

@@ -9,7 +9,7 @@
 
 #define CG_CHECKPOINT_FAMILY "clgrad-checkpoint-"
 #define CG_CHECKPOINT_FORMAT CG_CHECKPOINT_FAMILY "1"
-#define CG_CHECKPOINT_TEXTS 24
+#define CG_CHECKPOINT_TEXTS (48 + CG_NOTES)
 
 /* Keys and values to write. The values are owned. */
 typedef struct cg_checkpoint_texts {

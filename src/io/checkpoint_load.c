@@ -185,7 +185,8 @@ static cg_status write_slots(const load *l) {
     return CG_OK;
 }
 
-static cg_status load_file(load *l, cg_module *module, cg_optimizer *optimizer) {
+static cg_status load_file(load *l, const cg_checkpoint_parts *parts) {
+    cg_optimizer *optimizer = parts->optimizer;
     cg_checkpoint_info info;
     CG_TRY(cg_checkpoint_parse(l->path, l->file, &info));
     int64_t steps = info.optimizer_steps;
@@ -193,7 +194,7 @@ static cg_status load_file(load *l, cg_module *module, cg_optimizer *optimizer) 
     if (optimizer != NULL && cg_safetensors_metadata(l->file, "optimizer_steps") == NULL) {
         return cg_fail(CG_ERR_FORMAT, "%s has weights only, no training state to go on with", l->path);
     }
-    CG_TRY(cg_slots_collect(module, optimizer, &l->slots));
+    CG_TRY(cg_slots_collect(parts, &l->slots));
     CG_TRY(check_names(l, optimizer != NULL));
     CG_TRY(check_slots(l));
     CG_TRY(write_slots(l));
@@ -203,12 +204,16 @@ static cg_status load_file(load *l, cg_module *module, cg_optimizer *optimizer) 
     return CG_OK;
 }
 
-cg_status cg_checkpoint_load(const char *path, cg_module *module, cg_optimizer *optimizer, unsigned flags) {
+cg_status cg_checkpoint_load_parts(const char *path, const cg_checkpoint_parts *parts, unsigned flags) {
     load l = {.path = path, .flags = flags};
     CG_TRY(cg_safetensors_open(path, &l.file));
-    cg_status status = load_file(&l, module, optimizer);
+    cg_status status = load_file(&l, parts);
     cg_slots_free(&l.slots);
     cg_free(l.values);
     cg_safetensors_close(l.file);
     return status;
+}
+
+cg_status cg_checkpoint_load(const char *path, cg_module *module, cg_optimizer *optimizer, unsigned flags) {
+    return cg_checkpoint_load_parts(path, &(cg_checkpoint_parts){.module = module, .optimizer = optimizer}, flags);
 }

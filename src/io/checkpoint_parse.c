@@ -1,5 +1,7 @@
 /* Reading a checkpoint's metadata: every value is checked, as it may come from anywhere. */
+#include <cjson/cJSON.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +9,7 @@
 #include "alloc.h"
 #include "checkpoint_info.h"
 #include "number.h"
+#include "number_list.h"
 
 /* The metadata of one file; `failed` is set by the first value that is wrong. */
 typedef struct reader {
@@ -72,30 +75,10 @@ static bool read_share(reader *in, const char *key, double *share) {
     return true;
 }
 
-/* Reads "[1, 2.5]"; -1 when it is no such list, or longer than `most`. */
-static int parse_list(const char *text, double *values, int most) {
-    int count = 0;
-    const char *at = text;
-    char opening = '[';
-    while (*at == opening && count < most) {
-        at += opening == '[' ? 1 : 2;
-        size_t length = strcspn(at, ",]");
-        if (!cg_number_read(at, length, &values[count++])) {
-            return -1;
-        }
-        at += length;
-        opening = ',';
-        if (at[0] == ',' && at[1] != ' ') {
-            return -1;
-        }
-    }
-    return strcmp(at, "]") == 0 ? count : -1;
-}
-
 static void read_sample(reader *in, cg_shape *sample) {
     const char *value = find(in, "sample");
     double size[CG_MAX_RANK];
-    int rank = value != NULL ? parse_list(value, size, CG_MAX_RANK) : 0;
+    int rank = value != NULL ? cg_number_list_read(value, size, CG_MAX_RANK) : 0;
     bool good = rank >= 0;
     double product = 1;
     for (int i = 0; i < rank; i++) {
@@ -112,28 +95,82 @@ static void read_sample(reader *in, cg_shape *sample) {
     }
 }
 
-static int read_numbers(reader *in, const char *key, double *values, bool positive) {
+/* A list of any length, for the caller to free; NULL when there is none. */
+static double *read_numbers(reader *in, const char *key, int64_t *count, bool positive) {
     const char *text = find(in, key);
-    int count = text != NULL ? parse_list(text, values, CG_MAX_CHANNELS) : 0;
-    bool good = count >= 0;
-    for (int i = 0; i < count; i++) {
+    *count = 0;
+    if (text == NULL) {
+        return NULL;
+    }
+    int most = 1;
+    for (const char *c = text; *c != '\0'; c++) {
+        most += *c == ',' && most < INT_MAX;
+    }
+    double *values = cg_alloc((size_t)most * sizeof *values);
+    if (values == NULL) {
+        in->failed = CG_ERR_MEMORY;
+        return NULL;
+    }
+    int found = cg_number_list_read(text, values, most);
+    bool good = found >= 0;
+    for (int i = 0; i < found; i++) {
         good = good && isfinite(values[i]) && (!positive || values[i] > 0);
     }
     if (!good) {
         refuse(in, key, text, positive ? "a list of numbers above 0" : "a list of numbers");
     }
-    return count;
+    *count = found;
+    return values;
 }
 
 static void read_normalization(reader *in, cg_checkpoint_info *info) {
-    int means = read_numbers(in, "mean", info->mean, false);
-    int stds = read_numbers(in, "std", info->std, true);
-    if (in->failed == CG_OK && means != stds) {
-        in->failed =
-            cg_fail(CG_ERR_FORMAT, "%s: its metadata has %d means and %d standard deviations", in->path, means, stds);
+    int64_t stds;
+    info->mean = read_numbers(in, "mean", &info->channels, false);
+    info->std = read_numbers(in, "std", &stds, true);
+    if (in->failed == CG_OK && info->channels != stds) {
+        in->failed = cg_fail(CG_ERR_FORMAT, "%s: its metadata has %lld means and %lld standard deviations", in->path,
+                             (long long)info->channels, (long long)stds);
     }
-    info->channels = means;
-    info->has_normalization = in->failed == CG_OK && means > 0;
+    info->has_normalization = in->failed == CG_OK && info->channels > 0;
+}
+
+static void take_name(reader *in, cg_checkpoint_info *info, const cJSON *name, int64_t i) {
+    if (!cJSON_IsString(name)) {
+        refuse(in, "class_names", cg_safetensors_metadata(in->file, "class_names"), "a list of strings");
+        return;
+    }
+    info->class_names[i] = cg_strdup(name->valuestring);
+    if (info->class_names[i] == NULL) {
+        in->failed = CG_ERR_MEMORY;
+    }
+}
+
+static void take_names(reader *in, cg_checkpoint_info *info, const cJSON *list) {
+    info->class_names = cg_alloc_zero((size_t)info->classes, sizeof *info->class_names);
+    if (info->class_names == NULL) {
+        in->failed = CG_ERR_MEMORY;
+        return;
+    }
+    int64_t i = 0;
+    for (const cJSON *name = list->child; name != NULL && in->failed == CG_OK; name = name->next) {
+        take_name(in, info, name, i++);
+    }
+}
+
+/* As many names as there are classes. */
+static void read_class_names(reader *in, cg_checkpoint_info *info) {
+    const char *text = find(in, "class_names");
+    if (text == NULL) {
+        return;
+    }
+    cJSON *list = cJSON_Parse(text);
+    int64_t count = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : -1;
+    if (count < 1 || count != info->classes) {
+        refuse(in, "class_names", text, "a list with a name for each class");
+    } else {
+        take_names(in, info, list);
+    }
+    cJSON_Delete(list);
 }
 
 static void read_shuffle(reader *in, bool *shuffle) {
@@ -147,8 +184,10 @@ static void read_shuffle(reader *in, bool *shuffle) {
 static void read_all(reader *in, cg_checkpoint_info *info) {
     info->model = read_text(in, "model");
     info->data = read_text(in, "data");
+    info->target = read_text(in, "target");
     read_sample(in, &info->sample);
     info->classes = read_count(in, "classes");
+    read_class_names(in, info);
     read_normalization(in, info);
     info->has_split = read_share(in, "valid", &info->valid);
     info->split_seed = read_seed(in, "split_seed");
@@ -161,6 +200,9 @@ static void read_all(reader *in, cg_checkpoint_info *info) {
     info->seed = read_seed(in, "seed");
     info->batch = read_count(in, "batch");
     read_shuffle(in, &info->shuffle);
+    for (int i = 0; i < CG_NOTES; i++) {
+        info->notes[i] = read_text(in, cg_note_key((cg_note)i));
+    }
 }
 
 cg_status cg_checkpoint_parse(const char *path, const cg_safetensors *file, cg_checkpoint_info *info) {
@@ -182,10 +224,20 @@ cg_status cg_checkpoint_parse(const char *path, const cg_safetensors *file, cg_c
 }
 
 void cg_checkpoint_info_clear(cg_checkpoint_info *info) {
+    for (int64_t i = 0; info->class_names != NULL && i < info->classes; i++) {
+        cg_free(info->class_names[i]);
+    }
+    cg_free(info->class_names);
+    cg_free(info->mean);
+    cg_free(info->std);
     cg_free(info->model);
     cg_free(info->data);
+    cg_free(info->target);
     cg_free(info->optimizer);
     cg_free(info->loss);
+    for (int i = 0; i < CG_NOTES; i++) {
+        cg_free(info->notes[i]);
+    }
     *info = (cg_checkpoint_info){0};
 }
 

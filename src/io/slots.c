@@ -6,24 +6,46 @@
 
 #include "alloc.h"
 
-static cg_status add_state(const cg_optimizer *optimizer, size_t index, cg_slot *slot) {
-    const char *name;
-    *slot = (cg_slot){.kind = CG_SLOT_STATE, .tensor = cg_optimizer_state(optimizer, index, &name)};
-    size_t size = strlen(CG_TRAINING_PREFIX) + strlen(name) + 1;
+static cg_status add_state(cg_slots *slots, const char *prefix, const char *name, cg_tensor *tensor) {
+    cg_slot *slot = &slots->item[slots->count++];
+    *slot = (cg_slot){.kind = CG_SLOT_STATE, .tensor = tensor};
+    size_t size = strlen(prefix) + strlen(name) + 1;
     slot->owned = cg_alloc(size);
     if (slot->owned == NULL) {
         return CG_ERR_MEMORY;
     }
-    snprintf(slot->owned, size, "%s%s", CG_TRAINING_PREFIX, name);
+    snprintf(slot->owned, size, "%s%s", prefix, name);
     slot->name = slot->owned;
     return CG_OK;
 }
 
-cg_status cg_slots_collect(const cg_module *module, const cg_optimizer *optimizer, cg_slots *slots) {
+static cg_slot *find(const cg_slots *slots, const char *name) {
+    size_t i = 0;
+    while (i < slots->count && strcmp(slots->item[i].name, name) != 0) {
+        i++;
+    }
+    return i < slots->count ? &slots->item[i] : NULL;
+}
+
+/* The average takes the place of the weight, which becomes a state. */
+static cg_status exchange(cg_slots *slots, const char *name, cg_tensor *average) {
+    cg_slot *slot = find(slots, name);
+    if (slot == NULL) {
+        return cg_fail(CG_ERR_ARGUMENT, "there is an average of %s, which the module has not", name);
+    }
+    cg_tensor *raw = slot->tensor;
+    slot->tensor = average;
+    return add_state(slots, CG_TRAINING_PREFIX "raw.", name, raw);
+}
+
+cg_status cg_slots_collect(const cg_checkpoint_parts *parts, cg_slots *slots) {
+    const cg_module *module = parts->module;
+    const cg_optimizer *optimizer = parts->optimizer;
     *slots = (cg_slots){0};
     size_t parameters = cg_module_parameter_count(module), buffers = cg_module_buffer_count(module);
     size_t states = optimizer != NULL ? cg_optimizer_state_count(optimizer) : 0;
-    slots->item = cg_alloc_zero(parameters + buffers + states, sizeof *slots->item);
+    size_t averages = parts->average != NULL ? cg_average_count(parts->average) : 0;
+    slots->item = cg_alloc_zero(parameters + buffers + states + averages, sizeof *slots->item);
     if (slots->item == NULL) {
         return CG_ERR_MEMORY;
     }
@@ -37,8 +59,14 @@ cg_status cg_slots_collect(const cg_module *module, const cg_optimizer *optimize
         slot->kind = CG_SLOT_BUFFER;
         slot->tensor = cg_module_buffer(module, i, &slot->name);
     }
+    const char *name;
     for (size_t i = 0; i < states; i++) {
-        CG_TRY(add_state(optimizer, i, &slots->item[slots->count++]));
+        cg_tensor *state = cg_optimizer_state(optimizer, i, &name);
+        CG_TRY(add_state(slots, CG_TRAINING_PREFIX, name, state));
+    }
+    for (size_t i = 0; i < averages; i++) {
+        cg_tensor *average = cg_average_tensor(parts->average, i, &name);
+        CG_TRY(exchange(slots, name, average));
     }
     return CG_OK;
 }

@@ -27,8 +27,9 @@ typedef struct cg_slots {
     size_t count;
 } cg_slots;
 
-/* Parameters, buffers, and the state of the optimizer unless it is NULL. cg_slots_free also after a failure. */
-cg_status cg_slots_collect(const cg_module *module, const cg_optimizer *optimizer, cg_slots *slots) CG_MUST_USE;
+/* Parameters, buffers, and the state of the optimizer unless it is NULL. With an average the names of weights stand
+ * for their averages, and "__training__.raw.0.weight" for what is trained. cg_slots_free also after a failure. */
+cg_status cg_slots_collect(const cg_checkpoint_parts *parts, cg_slots *slots) CG_MUST_USE;
 void cg_slots_free(cg_slots *slots);
 
 /* Whether a name of a file is training state. */

@@ -137,8 +137,12 @@ static bool kind_fits(cg_span kind, const cg_expression *value) {
         return span_is(kind, "float");
     case CG_EXPRESSION_STRING:
         return span_is(kind, "str");
+    case CG_EXPRESSION_TUPLE:
+    case CG_EXPRESSION_LIST:
+        return span_is(kind, "list");
     case CG_EXPRESSION_CALL:
-        return span_is(kind, "module");
+        return span_is(kind, "module") || span_is(kind, "schedule") ||
+               (span_is(kind, "tensor") && cg_tensor_argument_is(value));
     default:
         return false;
     }
@@ -147,8 +151,15 @@ static bool kind_fits(cg_span kind, const cg_expression *value) {
 /* A kind in a person's words. */
 static void describe_kind(cg_span kind, cg_text *text) {
     static const char *const words[][2] = {
-        {"int", "an integer"}, {"positive", "a positive integer"},    {"float", "a number"}, {"bool", "True or False"},
-        {"str", "a string"},   {"module", "a module such as ReLU()"},
+        {"int", "an integer"},
+        {"positive", "a positive integer"},
+        {"float", "a number"},
+        {"bool", "True or False"},
+        {"str", "a string"},
+        {"module", "a module such as ReLU()"},
+        {"schedule", "a schedule such as StepLR(10)"},
+        {"list", "a list"},
+        {"tensor", "a tensor such as torch.ones(3)"},
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (span_is(kind, words[i][0])) {
@@ -378,6 +389,14 @@ static bool takes_module(const cg_argument *item) {
     return false;
 }
 
+static void print_value(const cg_expression *value, cg_text *text) {
+    if (cg_tensor_argument_is(value)) {
+        cg_tensor_argument_print(value, text);
+    } else {
+        cg_expression_print(value, text);
+    }
+}
+
 void cg_arguments_print(const cg_arguments *arguments, cg_text *text) {
     size_t start = text->length;
     for (size_t i = 0; i < arguments->count; i++) {
@@ -390,7 +409,7 @@ void cg_arguments_print(const cg_arguments *arguments, cg_text *text) {
         if (!required) {
             cg_text_append(text, "%.*s=", (int)item->name.length, item->name.at);
         }
-        cg_expression_print(item->value, text);
+        print_value(item->value, text);
     }
 }
 

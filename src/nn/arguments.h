@@ -5,13 +5,16 @@
  *   "*modules: module"                       any number, without keywords
  *   "betas: (float, float) = (0.9, 0.999), padding: int | (int, int) | 'same' = 0"
  *
- * Kinds are int, positive (an int of at least 1), float (an int will do), bool, str, None, module (a call), a string
- * in quotes (itself), tuples of kinds, and [kind], any number of them; `|` stands between those that are possible. An
- * argument of the kind `later` is PyTorch's and takes its default alone as yet: another value is CG_ERR_NAME. What was
- * checked here is not checked again: the accessors cannot fail.
+ * Kinds are int, positive (an int of at least 1), float (an int will do), bool, str, None, module or schedule (a call),
+ * a string in quotes (itself), tensor (a call such as torch.ones(3)), list (anything in brackets), tuples of kinds, and
+ * [kind], any number of them; `|` stands between those that are possible. An argument of the kind `later` is PyTorch's
+ * and takes its default alone as yet: another value is CG_ERR_NAME. What was checked here is not checked again: the
+ * accessors cannot fail.
  */
 #ifndef CLGRAD_ARGUMENTS_H
 #define CLGRAD_ARGUMENTS_H
+
+#include <clgrad/types.h>
 
 #include "expression.h"
 
@@ -60,5 +63,12 @@ void cg_arguments_print(const cg_arguments *arguments, cg_text *text);
 
 /* Appends "lr=0.1, momentum=0.0" from argument `first` on, all of them. */
 void cg_arguments_print_all(const cg_arguments *arguments, size_t first, cg_text *text);
+
+/* tensor_argument.c: whether a value is written as a tensor; what it is, with values that cg_free frees
+ * (CG_ERR_ARGUMENT says what is wrong with it); and its text as PyTorch reads it. The last two want the first to be
+ * true. */
+bool cg_tensor_argument_is(const cg_expression *value);
+cg_status cg_tensor_argument_read(const cg_expression *call, cg_shape *shape, double **values) CG_MUST_USE;
+void cg_tensor_argument_print(const cg_expression *call, cg_text *text);
 
 #endif

@@ -16,8 +16,6 @@ static const cg_module_class *const classes[] = {
     &cg_sequential_class,
     &cg_residual_class,
     &cg_identity_class,
-    &cg_mse_loss_class,
-    &cg_cross_entropy_loss_class,
     &cg_log_softmax_class,
     &cg_softmax_class,
     &cg_softmin_class,
@@ -44,6 +42,7 @@ static const cg_module_class *const classes[] = {
     &cg_bilinear_class,
     &cg_cosine_similarity_class,
     &cg_unflatten_class,
+    &cg_permute_class,
     &cg_conv1d_class,
     &cg_conv2d_class,
     &cg_conv3d_class,
@@ -79,7 +78,7 @@ static const cg_module_class *class_at(size_t index) {
         return &cg_activation_classes[index];
     }
     index -= cg_activation_count;
-    return index < cg_pointwise_loss_count ? &cg_pointwise_loss_classes[index] : NULL;
+    return index < cg_loss_count ? &cg_loss_classes[index] : NULL;
 }
 
 const cg_module_class *cg_module_class_find(const char *name) {

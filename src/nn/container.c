@@ -1,5 +1,6 @@
 /* Containers: Sequential, Residual and Identity. */
 #include <stdio.h>
+#include <string.h>
 
 #include "module.h"
 
@@ -31,10 +32,21 @@ static cg_status sequential_create(cg_module *module, const cg_arguments *argume
     return CG_OK;
 }
 
+/* Whether child i and the ReLU behind it are one op: the same values, fewer passes over memory. */
+static bool joins_relu(const cg_module *module, size_t i) {
+    return i + 1 < module->n_children && module->children[i]->class->forward_relu != NULL &&
+           strcmp(module->children[i + 1]->class->name, "ReLU") == 0 && !cg_module_observed(module->children[i]) &&
+           !cg_module_observed(module->children[i + 1]);
+}
+
 static cg_status sequential_forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
     outputs[0] = inputs[0];
     for (size_t i = 0; i < module->n_children; i++) {
-        CG_TRY(run(module->children[i], tape, outputs[0], &outputs[0]));
+        if (joins_relu(module, i)) {
+            CG_TRY(cg_module_call_relu(module->children[i++], tape, outputs[0], &outputs[0]));
+        } else {
+            CG_TRY(run(module->children[i], tape, outputs[0], &outputs[0]));
+        }
     }
     return CG_OK;
 }

@@ -180,18 +180,8 @@ static cg_status forward_lazy(cg_module *module, cg_tape *tape, cg_tensor *const
         return cg_fail(CG_ERR_SHAPE, "input is %s: [channels, %u axes] or a batch of such expected",
                        cg_shape_print(x, CG_SHAPE_TEXT), (unsigned)state->axes);
     }
-    cg_text text = {0};
     state->in_channels = x->dim[channels];
-    cg_text_append(&text, "%" PRId64 ", %s", state->in_channels, cg_text_get(&module->arguments));
-    cg_status status = text.failed ? CG_ERR_MEMORY : add_parameters(module);
-    if (status != CG_OK) {
-        cg_module_drop_tensors(module);
-        cg_text_free(&text);
-        return status;
-    }
-    cg_text_free(&module->arguments);
-    module->arguments = text;
-    module->class = state->resolved;
+    CG_TRY(cg_module_become(module, state->resolved, state->in_channels, add_parameters));
     return forward(module, tape, inputs, outputs);
 }
 
@@ -201,7 +191,7 @@ static cg_status reset(cg_module *module, uint64_t seed, uint64_t stream) {
     const cg_shape *shape = cg_tensor_shape(weight);
     int64_t fan_in = cg_tensor_numel(weight) / shape->dim[0];
     double bound = 1.0 / sqrt((double)fan_in);
-    CG_TRY(cg_init_kaiming_uniform(weight, sqrt(5.0), CG_FAN_IN, seed, stream));
+    CG_TRY(cg_init_kaiming_uniform(weight, sqrt(5.0), CG_FAN_IN, NULL, seed, stream));
     return bias != NULL ? cg_init_uniform(bias, -bound, bound, seed, stream + 1) : CG_OK;
 }
 

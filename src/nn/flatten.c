@@ -1,4 +1,4 @@
-/* Flatten: some axes made one, by default all but the batch's; and Unflatten. */
+/* Flatten: some axes made one, by default all but the batch's; Unflatten; and Permute. */
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -93,6 +93,48 @@ const cg_module_class cg_unflatten_class = {
     .state_size = sizeof(unflatten),
     .create = unflatten_create,
     .forward = unflatten_forward,
+};
+
+/* The axes in another order, as torchvision.ops.Permute: torch.nn has no module for it. */
+static cg_status permute_create(cg_module *module, const cg_arguments *arguments) {
+    cg_shape *order = module->state; /* of axes, not of sizes */
+    uint32_t count = cg_argument_value(arguments, "dims")->count;
+    if (count < 1 || count > CG_MAX_RANK) {
+        return cg_fail(CG_ERR_ARGUMENT, "Permute: dims has %u axes, expected 1 to %d", (unsigned)count, CG_MAX_RANK);
+    }
+    order->rank = (int32_t)count;
+    cg_argument_ints(arguments, "dims", order->dim, count);
+    return CG_OK;
+}
+
+static cg_status permute_forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
+    const cg_shape *dims = module->state;
+    const cg_shape *x = cg_tensor_shape(inputs[0]);
+    int order[CG_MAX_RANK];
+    unsigned seen = 0;
+    for (int i = 0; i < dims->rank; i++) {
+        int64_t axis = dims->dim[i] < 0 ? dims->dim[i] + x->rank : dims->dim[i];
+        bool fits = axis >= 0 && axis < x->rank && dims->rank == x->rank;
+        seen |= fits ? 1u << axis : 0;
+        order[i] = fits ? (int)axis : 0;
+    }
+    if (seen != (1u << x->rank) - 1) {
+        return cg_fail(CG_ERR_SHAPE, "input is %s, dims %s: each of its %d axes once is expected",
+                       cg_shape_print(x, CG_SHAPE_TEXT), cg_shape_print(dims, CG_SHAPE_TEXT), (int)x->rank);
+    }
+    outputs[0] = cg_permute(tape, inputs[0], order);
+    return CG_OK;
+}
+
+const cg_module_class cg_permute_class = {
+    .name = "Permute",
+    .signature = "dims: [int]",
+    .inputs = "input",
+    .n_inputs = 1,
+    .n_outputs = 1,
+    .state_size = sizeof(cg_shape),
+    .create = permute_create,
+    .forward = permute_forward,
 };
 
 cg_status cg_module_flatten(cg_device *device, int start_dim, int end_dim, cg_module **module) {

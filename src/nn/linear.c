@@ -32,16 +32,25 @@ static cg_status create_lazy(cg_module *module, const cg_arguments *arguments) {
     return CG_OK;
 }
 
-static cg_status forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
+static cg_status check_input(const cg_module *module, const cg_tensor *input) {
     const linear *state = module->state;
-    cg_tensor *weight = cg_module_own(module, "weight");
-    const cg_shape *x = cg_tensor_shape(inputs[0]);
+    const cg_shape *x = cg_tensor_shape(input), *weight = cg_tensor_shape(cg_module_own(module, "weight"));
     if (x->rank < 1 || x->dim[x->rank - 1] != state->in_features) {
         return cg_fail(CG_ERR_SHAPE, "input is %s, weight is %s: the input's last dimension must be %" PRId64,
-                       cg_shape_print(x, CG_SHAPE_TEXT), cg_shape_print(cg_tensor_shape(weight), CG_SHAPE_TEXT),
-                       state->in_features);
+                       cg_shape_print(x, CG_SHAPE_TEXT), cg_shape_print(weight, CG_SHAPE_TEXT), state->in_features);
     }
-    outputs[0] = cg_linear(tape, inputs[0], weight, cg_module_own(module, "bias"));
+    return CG_OK;
+}
+
+static cg_status forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
+    CG_TRY(check_input(module, inputs[0]));
+    outputs[0] = cg_linear(tape, inputs[0], cg_module_own(module, "weight"), cg_module_own(module, "bias"));
+    return CG_OK;
+}
+
+static cg_status forward_relu(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
+    CG_TRY(check_input(module, inputs[0]));
+    outputs[0] = cg_linear_relu(tape, inputs[0], cg_module_own(module, "weight"), cg_module_own(module, "bias"));
     return CG_OK;
 }
 
@@ -53,18 +62,8 @@ static cg_status forward_lazy(cg_module *module, cg_tape *tape, cg_tensor *const
         return cg_fail(CG_ERR_SHAPE, "input is %s: its last dimension must be at least 1",
                        cg_shape_print(x, CG_SHAPE_TEXT));
     }
-    cg_text text = {0};
     state->in_features = x->dim[x->rank - 1];
-    cg_text_append(&text, "%" PRId64 ", %s", state->in_features, cg_text_get(&module->arguments));
-    cg_status status = text.failed ? CG_ERR_MEMORY : add_parameters(module);
-    if (status != CG_OK) {
-        cg_module_drop_tensors(module);
-        cg_text_free(&text);
-        return status;
-    }
-    cg_text_free(&module->arguments);
-    module->arguments = text;
-    module->class = &cg_linear_class;
+    CG_TRY(cg_module_become(module, &cg_linear_class, state->in_features, add_parameters));
     return forward(module, tape, inputs, outputs);
 }
 
@@ -72,7 +71,7 @@ static cg_status forward_lazy(cg_module *module, cg_tape *tape, cg_tensor *const
 static cg_status reset(cg_module *module, uint64_t seed, uint64_t stream) {
     const linear *state = module->state;
     double bound = 1.0 / sqrt((double)state->in_features);
-    CG_TRY(cg_init_kaiming_uniform(cg_module_own(module, "weight"), sqrt(5.0), CG_FAN_IN, seed, stream));
+    CG_TRY(cg_init_kaiming_uniform(cg_module_own(module, "weight"), sqrt(5.0), CG_FAN_IN, NULL, seed, stream));
     cg_tensor *bias = cg_module_own(module, "bias");
     return bias != NULL ? cg_init_uniform(bias, -bound, bound, seed, stream + 1) : CG_OK;
 }
@@ -86,6 +85,7 @@ const cg_module_class cg_linear_class = {
     .state_size = sizeof(linear),
     .create = create,
     .forward = forward,
+    .forward_relu = forward_relu,
     .reset = reset,
 };
 

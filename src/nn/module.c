@@ -1,6 +1,7 @@
 /* Modules: making and destroying them, their names, and walking the tree. */
 #include "module.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,6 +104,21 @@ cg_status cg_module_add_counter(cg_module *module, const char *name) {
     return add_tensor(module, CG_ROLE_BUFFER, name, CG_I64, &CG_SCALAR);
 }
 
+cg_status cg_module_add_constant(cg_module *module, const char *name, const cg_expression *tensor) {
+    cg_shape shape;
+    double *values = NULL;
+    cg_status status = cg_tensor_argument_read(tensor, &shape, &values);
+    if (status != CG_OK) {
+        return cg_fail_context(status, "%s: %s: ", module->class->name, name);
+    }
+    status = cg_module_add_tensor(module, CG_ROLE_BUFFER, name, &shape);
+    if (status == CG_OK) {
+        status = cg_tensor_write_f64(cg_module_own(module, name), values, cg_shape_numel(&shape));
+    }
+    cg_free(values);
+    return status;
+}
+
 static cg_status check_child(const cg_module *module, const cg_module *child) {
     if (child->parent != NULL) {
         return cg_fail(CG_ERR_ARGUMENT, "%s: the %s belongs to another module already", module->class->name,
@@ -114,6 +130,40 @@ static cg_status check_child(const cg_module *module, const cg_module *child) {
                        cg_device_describe(child->device)->string);
     }
     return CG_OK;
+}
+
+cg_status cg_module_become(cg_module *module, const cg_module_class *class, int64_t first,
+                           cg_status (*add_tensors)(cg_module *module)) {
+    const char *rest = cg_text_get(&module->arguments);
+    cg_text text = {0};
+    cg_text_append(&text, "%" PRId64 "%s%s", first, *rest != '\0' ? ", " : "", rest);
+    cg_status status = text.failed ? CG_ERR_MEMORY : add_tensors(module);
+    if (status != CG_OK) {
+        cg_module_drop_tensors(module);
+        cg_text_free(&text);
+        return status;
+    }
+    cg_text_free(&module->arguments);
+    module->arguments = text;
+    module->class = class;
+    return CG_OK;
+}
+
+cg_status cg_module_add_bias(cg_module *module, int64_t channels) {
+    static const char without[] = ", bias=False";
+    CG_TRY(cg_module_add_tensor(module, CG_ROLE_PARAMETER, "bias", &CG_SHAPE(channels)));
+    char *found = strstr(module->arguments.bytes, without);
+    if (found != NULL) {
+        memmove(found, found + strlen(without), strlen(found + strlen(without)) + 1);
+        module->arguments.length -= strlen(without);
+    }
+    return CG_OK;
+}
+
+void cg_module_become_identity(cg_module *module) {
+    cg_module_drop_tensors(module);
+    cg_text_free(&module->arguments);
+    module->class = &cg_identity_class;
 }
 
 cg_status cg_module_add_child(cg_module *module, const char *name, cg_module *child) {
@@ -237,6 +287,10 @@ cg_tensor *cg_module_find(const cg_module *module, const char *name) {
 
 const char *cg_module_class_name(const cg_module *module) {
     return module->class->name;
+}
+
+const char *cg_module_inputs(const cg_module *module) {
+    return module->class->inputs;
 }
 
 void cg_module_observe(cg_module *module, cg_module_observer observer, void *context) {

@@ -67,7 +67,14 @@ static void print(const cg_module *module, cg_text *text) {
         print(module->children[i], text);
     }
     bool comma = arguments > 0 && module->arguments.length > 0;
-    cg_text_append(text, "%s%s)", comma ? ", " : "", cg_text_get(&module->arguments));
+    cg_text_append(text, "%s%s", comma ? ", " : "", cg_text_get(&module->arguments));
+    for (size_t i = 0; i < module->n_children && module->class->children == CG_CHILDREN_COPIES; i++) {
+        if (strchr(module->children[i]->name, '.') == NULL) { /* no copy */
+            cg_text_append(text, ", %s=", module->children[i]->name);
+            print(module->children[i], text);
+        }
+    }
+    cg_text_append(text, ")");
 }
 
 size_t cg_module_print(const cg_module *module, char *text, size_t size) {

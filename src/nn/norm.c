@@ -1,4 +1,4 @@
-/* LayerNorm, RMSNorm, GroupNorm, InstanceNorm2d and LocalResponseNorm. */
+/* LayerNorm, RMSNorm, GroupNorm and LocalResponseNorm. */
 #include <inttypes.h>
 
 #include "module.h"
@@ -103,16 +103,10 @@ const cg_module_class cg_rms_norm_class = {
     .reset = reset,
 };
 
-/* Of GroupNorm and InstanceNorm2d. */
 typedef struct group_norm {
     int64_t groups, channels;
     double eps;
 } group_norm;
-
-static cg_status add_affine(cg_module *module, int64_t channels, bool affine) {
-    CG_TRY(affine ? cg_module_add_tensor(module, CG_ROLE_PARAMETER, "weight", &CG_SHAPE(channels)) : CG_OK);
-    return affine ? cg_module_add_tensor(module, CG_ROLE_PARAMETER, "bias", &CG_SHAPE(channels)) : CG_OK;
-}
 
 static cg_status group_norm_create(cg_module *module, const cg_arguments *arguments) {
     group_norm *state = module->state;
@@ -124,14 +118,11 @@ static cg_status group_norm_create(cg_module *module, const cg_arguments *argume
                        "GroupNorm: num_groups %" PRId64 " divides num_channels %" PRId64 " with a rest", state->groups,
                        state->channels);
     }
-    return add_affine(module, state->channels, cg_argument_bool(arguments, "affine"));
-}
-
-static cg_status instance_norm_create(cg_module *module, const cg_arguments *arguments) {
-    group_norm *state = module->state;
-    state->groups = state->channels = cg_argument_int(arguments, "num_features");
-    state->eps = cg_argument_real(arguments, "eps");
-    return add_affine(module, state->channels, cg_argument_bool(arguments, "affine"));
+    if (!cg_argument_bool(arguments, "affine")) {
+        return CG_OK;
+    }
+    CG_TRY(cg_module_add_tensor(module, CG_ROLE_PARAMETER, "weight", &CG_SHAPE(state->channels)));
+    return cg_module_add_tensor(module, CG_ROLE_PARAMETER, "bias", &CG_SHAPE(state->channels));
 }
 
 static cg_status group_norm_forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
@@ -146,17 +137,6 @@ static cg_status group_norm_forward(cg_module *module, cg_tape *tape, cg_tensor 
     return CG_OK;
 }
 
-/* Images alone, or one without the batch's axis, as PyTorch takes them. */
-static cg_status instance_norm_forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs,
-                                       cg_tensor **outputs) {
-    const cg_shape *x = cg_tensor_shape(inputs[0]);
-    if (x->rank != 4 || x->dim[2] * x->dim[3] == 1) {
-        return cg_fail(CG_ERR_SHAPE, "input is %s, expected [n, channels, height, width] of more than one element each",
-                       cg_shape_print(x, CG_SHAPE_TEXT));
-    }
-    return group_norm_forward(module, tape, inputs, outputs);
-}
-
 const cg_module_class cg_group_norm_class = {
     .name = "GroupNorm",
     .signature = "num_groups: positive, num_channels: positive, eps: float = 1e-05, affine: bool = True",
@@ -166,19 +146,6 @@ const cg_module_class cg_group_norm_class = {
     .state_size = sizeof(group_norm),
     .create = group_norm_create,
     .forward = group_norm_forward,
-    .reset = reset,
-};
-
-const cg_module_class cg_instance_norm2d_class = {
-    .name = "InstanceNorm2d",
-    .signature = "num_features: positive, eps: float = 1e-05, momentum: float | None = 0.1, affine: bool = False, "
-                 "track_running_stats: later = False",
-    .inputs = "input",
-    .n_inputs = 1,
-    .n_outputs = 1,
-    .state_size = sizeof(group_norm),
-    .create = instance_norm_create,
-    .forward = instance_norm_forward,
     .reset = reset,
 };
 

@@ -6,19 +6,23 @@
 #include "alloc.h"
 #include "module.h"
 
-#define MAX_LAYERS 8
+#define MAX_LAYERS 32
 #define MAX_RUNS (2 * MAX_LAYERS) /* a run: one layer in one direction */
 
 typedef enum cell { CELL_TANH, CELL_RELU, CELL_LSTM, CELL_GRU } cell;
 
-/* The four tensors of a run, in PyTorch's order; biases may be absent. */
+/* The tensors of a run, in PyTorch's order. The biases may be absent; the last one is a projection's. */
+enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH, WEIGHT_HR, RUN_TENSORS };
+static const char *const tensor_names[RUN_TENSORS] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"};
+
 typedef struct run_names {
-    char weight_ih[32], weight_hh[32], bias_ih[32], bias_hh[32];
+    char of[RUN_TENSORS][24]; /* "weight_ih_l31_reverse" */
 } run_names;
 
 typedef struct recurrent {
     cell cell;
     int64_t input_size, hidden_size, layers, directions;
+    int64_t proj_size; /* 0: no projection */
     bool bias, batch_first;
     double dropout;
     run_names names[MAX_RUNS];
@@ -28,25 +32,23 @@ static int64_t gates_of(const recurrent *state) {
     return state->cell == CELL_LSTM ? 4 : state->cell == CELL_GRU ? 3 : 1;
 }
 
-static void name_run(run_names *names, int64_t layer, bool reverse) {
-    const char *end = reverse ? "_reverse" : "";
-    snprintf(names->weight_ih, sizeof names->weight_ih, "weight_ih_l%d%s", (int)layer, end);
-    snprintf(names->weight_hh, sizeof names->weight_hh, "weight_hh_l%d%s", (int)layer, end);
-    snprintf(names->bias_ih, sizeof names->bias_ih, "bias_ih_l%d%s", (int)layer, end);
-    snprintf(names->bias_hh, sizeof names->bias_hh, "bias_hh_l%d%s", (int)layer, end);
+/* Features of a hidden state. */
+static int64_t state_size(const recurrent *state) {
+    return state->proj_size > 0 ? state->proj_size : state->hidden_size;
 }
 
 static cg_status add_run(cg_module *module, int64_t layer, int64_t direction) {
     recurrent *state = module->state;
     run_names *names = &state->names[layer * state->directions + direction];
     int64_t rows = gates_of(state) * state->hidden_size;
-    int64_t in = layer == 0 ? state->input_size : state->directions * state->hidden_size;
-    name_run(names, layer, direction == 1);
-    CG_TRY(cg_module_add_tensor(module, CG_ROLE_PARAMETER, names->weight_ih, &CG_SHAPE(rows, in)));
-    CG_TRY(cg_module_add_tensor(module, CG_ROLE_PARAMETER, names->weight_hh, &CG_SHAPE(rows, state->hidden_size)));
-    if (state->bias) {
-        CG_TRY(cg_module_add_tensor(module, CG_ROLE_PARAMETER, names->bias_ih, &CG_SHAPE(rows)));
-        CG_TRY(cg_module_add_tensor(module, CG_ROLE_PARAMETER, names->bias_hh, &CG_SHAPE(rows)));
+    int64_t in = layer == 0 ? state->input_size : state->directions * state_size(state);
+    const cg_shape shapes[RUN_TENSORS] = {CG_SHAPE(rows, in), CG_SHAPE(rows, state_size(state)), CG_SHAPE(rows),
+                                          CG_SHAPE(rows), CG_SHAPE(state->proj_size, state->hidden_size)};
+    for (int i = 0; i < RUN_TENSORS; i++) {
+        bool there = i == WEIGHT_HR ? state->proj_size > 0 : i < BIAS_IH || state->bias;
+        snprintf(names->of[i], sizeof names->of[i], "%s_l%d%s", tensor_names[i], (int)layer,
+                 direction == 1 ? "_reverse" : "");
+        CG_TRY(there ? cg_module_add_tensor(module, CG_ROLE_PARAMETER, names->of[i], &shapes[i]) : CG_OK);
     }
     return CG_OK;
 }
@@ -61,9 +63,14 @@ static cg_status create(cg_module *module, const cg_arguments *arguments, cell k
     state->bias = cg_argument_bool(arguments, "bias");
     state->batch_first = cg_argument_bool(arguments, "batch_first");
     state->dropout = cg_argument_real(arguments, "dropout");
+    state->proj_size = cg_argument_exists(arguments, "proj_size") ? cg_argument_int(arguments, "proj_size") : 0;
     if (state->layers > MAX_LAYERS || state->dropout < 0 || state->dropout > 1) {
         return cg_fail(CG_ERR_ARGUMENT, "%s: num_layers %" PRId64 " and dropout %g: at most %d and 0 to 1 are possible",
                        module->class->name, state->layers, state->dropout, MAX_LAYERS);
+    }
+    if (state->proj_size < 0 || state->proj_size >= state->hidden_size) {
+        return cg_fail(CG_ERR_ARGUMENT, "%s: proj_size is %" PRId64 ", expected 0 to less than hidden_size %" PRId64,
+                       module->class->name, state->proj_size, state->hidden_size);
     }
     for (int64_t layer = 0; layer < state->layers; layer++) {
         for (int64_t direction = 0; direction < state->directions; direction++) {
@@ -86,7 +93,7 @@ static cg_status gru_create(cg_module *module, const cg_arguments *arguments) {
     return create(module, arguments, CELL_GRU);
 }
 
-/* What goes from step to step, [batch, hidden]: the LSTM alone has a cell, too. */
+/* What goes from step to step, [batch, features]: the LSTM alone has a cell, too. */
 typedef struct carried {
     cg_tensor *hidden, *cell;
 } carried;
@@ -129,26 +136,38 @@ static carried step(cg_tape *tape, const recurrent *state, cg_tensor *from_x, cg
 
 /* One layer in one direction over x [length, batch, features]; hidden states into outputs[0..length-1]. The product
  * with all of x is one. */
-static carried run(const cg_module *module, cg_tape *tape, cg_tensor *x, int64_t index, cg_tensor **outputs) {
+static carried run(const cg_module *module, cg_tape *tape, cg_tensor *x, int64_t index, carried now,
+                   cg_tensor **outputs) {
     const recurrent *state = module->state;
     const run_names *names = &state->names[index];
-    int64_t length = cg_tensor_shape(x)->dim[0], batch = cg_tensor_shape(x)->dim[1];
+    int64_t length = cg_tensor_shape(x)->dim[0];
     bool reverse = index % state->directions == 1;
+    cg_tensor *project = cg_module_own(module, names->of[WEIGHT_HR]);
     cg_tensor *from_x =
-        cg_linear(tape, x, cg_module_own(module, names->weight_ih), cg_module_own(module, names->bias_ih));
-    cg_tensor *zero = cg_full(tape, &CG_SHAPE(batch, state->hidden_size), 0);
-    carried now = {zero, zero};
+        cg_linear(tape, x, cg_module_own(module, names->of[WEIGHT_IH]), cg_module_own(module, names->of[BIAS_IH]));
     for (int64_t t = 0; t < length; t++) {
         int64_t place = reverse ? length - 1 - t : t;
-        cg_tensor *from_h =
-            cg_linear(tape, now.hidden, cg_module_own(module, names->weight_hh), cg_module_own(module, names->bias_hh));
+        cg_tensor *from_h = cg_linear(tape, now.hidden, cg_module_own(module, names->of[WEIGHT_HH]),
+                                      cg_module_own(module, names->of[BIAS_HH]));
         now = step(tape, state, cg_select(tape, from_x, 0, place), from_h, now);
+        now.hidden = project != NULL ? cg_linear(tape, now.hidden, project, NULL) : now.hidden;
         outputs[place] = now.hidden;
     }
     return now;
 }
 
-/* One layer, its directions side by side: [length, batch, directions hidden]. */
+/* Where a run begins: at the states that were given, [runs, batch, features], or at 0. */
+static carried begin(cg_tape *tape, const recurrent *state, cg_tensor *const *inputs, int64_t index, int64_t batch) {
+    bool has_cell = state->cell == CELL_LSTM;
+    if (inputs[1] == NULL) {
+        cg_tensor *kept = has_cell ? cg_full(tape, &CG_SHAPE(batch, state->hidden_size), 0) : NULL;
+        return (carried){cg_full(tape, &CG_SHAPE(batch, state_size(state)), 0), kept};
+    }
+    return (carried){cg_select(tape, inputs[1], 0, index), has_cell ? cg_select(tape, inputs[2], 0, index) : NULL};
+}
+
+/* One layer, its directions side by side: [length, batch, directions features]. `last` has where each run begins and
+ * gets where it ends. */
 static cg_tensor *run_layer(const cg_module *module, cg_tape *tape, cg_tensor *x, int64_t layer, cg_tensor **steps,
                             carried *last) {
     const recurrent *state = module->state;
@@ -156,13 +175,13 @@ static cg_tensor *run_layer(const cg_module *module, cg_tape *tape, cg_tensor *x
     cg_tensor *sides[2] = {NULL};
     for (int64_t direction = 0; direction < state->directions; direction++) {
         int64_t index = layer * state->directions + direction;
-        last[index] = run(module, tape, x, index, steps);
+        last[index] = run(module, tape, x, index, last[index], steps);
         sides[direction] = cg_stack(tape, steps, length, 0);
     }
     return cg_concat(tape, sides, (size_t)state->directions, 2);
 }
 
-/* The last states of all runs: [layers directions, batch, hidden]. */
+/* The last states of all runs: [layers directions, batch, features]. */
 static cg_tensor *stack_last(const recurrent *state, cg_tape *tape, const carried *last, bool cells) {
     cg_tensor *states[MAX_RUNS];
     size_t count = (size_t)(state->layers * state->directions);
@@ -172,16 +191,64 @@ static cg_tensor *stack_last(const recurrent *state, cg_tape *tape, const carrie
     return cg_stack(tape, states, count, 0);
 }
 
-static void run_layers(const cg_module *module, cg_tape *tape, cg_tensor *x, cg_tensor **steps, cg_tensor **outputs) {
+/* x is [length, batch, features]. */
+static cg_tensor *run_layers(const cg_module *module, cg_tape *tape, cg_tensor *x, carried *last, cg_tensor **steps) {
     const recurrent *state = module->state;
-    carried last[MAX_RUNS];
     bool drops = state->dropout > 0 && cg_tape_mode(tape) == CG_TRAIN;
-    x = state->batch_first ? cg_transpose(tape, x, 0, 1) : x;
     for (int64_t layer = 0; layer < state->layers; layer++) {
         x = run_layer(module, tape, x, layer, steps, last);
         x = drops && layer + 1 < state->layers ? cg_dropout(tape, x, state->dropout) : x;
     }
-    outputs[0] = state->batch_first ? cg_transpose(tape, x, 0, 1) : x;
+    return x;
+}
+
+/* An initial state is [runs, batch, features], without the batch's axis where the input has none. */
+static cg_status check_state(const recurrent *state, const char *name, const cg_tensor *tensor, int64_t batch,
+                             int64_t features) {
+    cg_shape expected = CG_SHAPE(state->layers * state->directions, batch, features);
+    if (batch < 0) {
+        expected = CG_SHAPE(state->layers * state->directions, features);
+    }
+    return cg_shape_equal(cg_tensor_shape(tensor), &expected)
+               ? CG_OK
+               : cg_fail(CG_ERR_SHAPE, "%s is %s, expected %s", name,
+                         cg_shape_print(cg_tensor_shape(tensor), CG_SHAPE_TEXT),
+                         cg_shape_print(&expected, CG_SHAPE_TEXT));
+}
+
+static cg_status check_inputs(const recurrent *state, cg_tensor *const *inputs) {
+    const cg_shape *x = cg_tensor_shape(inputs[0]);
+    const char *axes = state->batch_first ? "batch, length" : "length, batch";
+    int length = x->rank == 3 && state->batch_first ? 1 : 0;
+    if (x->rank < 2 || x->rank > 3 || x->dim[x->rank - 1] != state->input_size || x->dim[length] == 0) {
+        return cg_fail(CG_ERR_SHAPE,
+                       "input is %s, expected [%s, %" PRId64 "], or without a batch [length, %" PRId64 "]",
+                       cg_shape_print(x, CG_SHAPE_TEXT), axes, state->input_size, state->input_size);
+    }
+    int64_t batch = x->rank == 2 ? -1 : x->dim[state->batch_first ? 0 : 1];
+    if (state->cell == CELL_LSTM && (inputs[1] == NULL) != (inputs[2] == NULL)) {
+        return cg_fail(CG_ERR_ARGUMENT, "%s is given without %s", inputs[1] != NULL ? "h_0" : "c_0",
+                       inputs[1] != NULL ? "c_0" : "h_0");
+    }
+    CG_TRY(inputs[1] != NULL ? check_state(state, "h_0", inputs[1], batch, state_size(state)) : CG_OK);
+    bool has_cell = state->cell == CELL_LSTM && inputs[2] != NULL;
+    return has_cell ? check_state(state, "c_0", inputs[2], batch, state->hidden_size) : CG_OK;
+}
+
+/* [length, batch, features]. */
+static cg_tensor *length_first(const recurrent *state, cg_tape *tape, cg_tensor *x) {
+    return state->batch_first ? cg_transpose(tape, x, 0, 1) : x;
+}
+
+/* `inputs` have the batch's axis. */
+static void run_all(const cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **steps,
+                    cg_tensor **outputs) {
+    const recurrent *state = module->state;
+    carried last[MAX_RUNS];
+    for (int64_t i = 0; i < state->layers * state->directions; i++) {
+        last[i] = begin(tape, state, inputs, i, cg_tensor_shape(inputs[0])->dim[1]);
+    }
+    outputs[0] = run_layers(module, tape, inputs[0], last, steps);
     outputs[1] = stack_last(state, tape, last, false);
     if (state->cell == CELL_LSTM) {
         outputs[2] = stack_last(state, tape, last, true);
@@ -190,18 +257,23 @@ static void run_layers(const cg_module *module, cg_tape *tape, cg_tensor *x, cg_
 
 static cg_status forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
     const recurrent *state = module->state;
-    const cg_shape *x = cg_tensor_shape(inputs[0]);
-    if (x->rank != 3 || x->dim[2] != state->input_size || cg_shape_numel(x) == 0) {
-        return cg_fail(CG_ERR_SHAPE, "input is %s, expected [%s, %" PRId64 "]", cg_shape_print(x, CG_SHAPE_TEXT),
-                       state->batch_first ? "batch, length" : "length, batch", state->input_size);
+    CG_TRY(check_inputs(state, inputs));
+    bool alone = cg_tensor_shape(inputs[0])->rank == 2; /* no batch */
+    cg_tensor *given[3] = {NULL};
+    for (size_t i = 0; i < module->class->n_inputs; i++) {
+        given[i] = alone && inputs[i] != NULL ? cg_unsqueeze(tape, inputs[i], 1) : inputs[i];
     }
-    size_t length = (size_t)x->dim[state->batch_first ? 1 : 0];
-    cg_tensor **steps = cg_alloc(length * sizeof(cg_tensor *));
+    given[0] = alone ? given[0] : length_first(state, tape, given[0]);
+    cg_tensor **steps = cg_alloc((size_t)cg_tensor_shape(given[0])->dim[0] * sizeof(cg_tensor *));
     if (steps == NULL) {
         return CG_ERR_MEMORY;
     }
-    run_layers(module, tape, inputs[0], steps, outputs);
+    run_all(module, tape, given, steps, outputs);
     cg_free(steps);
+    outputs[0] = alone ? outputs[0] : length_first(state, tape, outputs[0]);
+    for (size_t i = 0; i < module->class->n_outputs && alone; i++) {
+        outputs[i] = cg_squeeze(tape, outputs[i], 1);
+    }
     return CG_OK;
 }
 
@@ -215,42 +287,19 @@ static cg_status reset(cg_module *module, uint64_t seed, uint64_t stream) {
     return CG_OK;
 }
 
+#define SIZES "input_size: positive, hidden_size: positive, num_layers: positive = 1, "
 #define OPTIONS "bias: bool = True, batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False"
 
-const cg_module_class cg_rnn_class = {
-    .name = "RNN",
-    .signature = "input_size: positive, hidden_size: positive, num_layers: positive = 1, "
-                 "nonlinearity: 'tanh' | 'relu' = 'tanh', " OPTIONS,
-    .inputs = "input",
-    .n_inputs = 1,
-    .n_outputs = 2,
-    .state_size = sizeof(recurrent),
-    .create = rnn_create,
-    .forward = forward,
-    .reset = reset,
-};
+/* The states: "h_0", and "c_0" of an LSTM. They may be left out, and follow the output. */
+#define RECURRENT_CLASS(class_name, arguments, inputs_text, states, create_function)                                   \
+    {                                                                                                                  \
+        .name = class_name, .signature = arguments, .inputs = inputs_text, .n_inputs = 1 + (states),                   \
+        .n_optional = (states), .n_outputs = 1 + (states), .state_size = sizeof(recurrent), .create = create_function, \
+        .forward = forward, .reset = reset,                                                                            \
+    }
 
-const cg_module_class cg_lstm_class = {
-    .name = "LSTM",
-    .signature =
-        "input_size: positive, hidden_size: positive, num_layers: positive = 1, " OPTIONS ", proj_size: later = 0",
-    .inputs = "input",
-    .n_inputs = 1,
-    .n_outputs = 3,
-    .state_size = sizeof(recurrent),
-    .create = lstm_create,
-    .forward = forward,
-    .reset = reset,
-};
-
-const cg_module_class cg_gru_class = {
-    .name = "GRU",
-    .signature = "input_size: positive, hidden_size: positive, num_layers: positive = 1, " OPTIONS,
-    .inputs = "input",
-    .n_inputs = 1,
-    .n_outputs = 2,
-    .state_size = sizeof(recurrent),
-    .create = gru_create,
-    .forward = forward,
-    .reset = reset,
-};
+const cg_module_class cg_rnn_class =
+    RECURRENT_CLASS("RNN", SIZES "nonlinearity: 'tanh' | 'relu' = 'tanh', " OPTIONS, "input, h_0", 1, rnn_create);
+const cg_module_class cg_lstm_class =
+    RECURRENT_CLASS("LSTM", SIZES OPTIONS ", proj_size: int = 0", "input, h_0, c_0", 2, lstm_create);
+const cg_module_class cg_gru_class = RECURRENT_CLASS("GRU", SIZES OPTIONS, "input, h_0", 1, gru_create);

@@ -54,11 +54,12 @@ static cg_status run(const cg_module *module, int child, cg_tape *tape, cg_tenso
     return cg_module_call(module->children[child], tape, &x, 1, y, &count);
 }
 
-static cg_status attend(const cg_module *module, cg_tape *tape, cg_tensor *x, cg_tensor **y) {
-    cg_tensor *inputs[] = {x, x, x}, *results[2] = {NULL};
-    size_t count = 2;
-    CG_TRY(cg_module_call(module->children[SELF_ATTN], tape, inputs, 3, results, &count));
-    return run(module, DROPOUT1, tape, results[0], y);
+/* `masks`: src_mask and src_key_padding_mask. */
+static cg_status attend(const cg_module *module, cg_tape *tape, cg_tensor *x, cg_tensor *const *masks, cg_tensor **y) {
+    cg_tensor *inputs[] = {x, x, x, masks[1], masks[0]}, *attended = NULL;
+    size_t count = 1;
+    CG_TRY(cg_module_call(module->children[SELF_ATTN], tape, inputs, 5, &attended, &count));
+    return run(module, DROPOUT1, tape, attended, y);
 }
 
 static cg_status feed_forward(const cg_module *module, cg_tape *tape, cg_tensor *x, cg_tensor **y) {
@@ -76,7 +77,7 @@ static cg_status layer_forward(cg_module *module, cg_tape *tape, cg_tensor *cons
     if (state->norm_first) {
         CG_TRY(run(module, NORM1, tape, x, &inner));
     }
-    CG_TRY(attend(module, tape, inner, &added));
+    CG_TRY(attend(module, tape, inner, inputs + 1, &added));
     x = cg_add(tape, x, added);
     if (!state->norm_first) {
         CG_TRY(run(module, NORM1, tape, x, &x));
@@ -95,8 +96,9 @@ const cg_module_class cg_transformer_encoder_layer_class = {
     .signature = "d_model: positive, nhead: positive, dim_feedforward: positive = 2048, dropout: float = 0.1, "
                  "activation: 'relu' | 'gelu' = 'relu', layer_norm_eps: float = 1e-05, batch_first: bool = False, "
                  "norm_first: bool = False, bias: bool = True",
-    .inputs = "src",
-    .n_inputs = 1,
+    .inputs = "src, src_mask, src_key_padding_mask",
+    .n_inputs = 3,
+    .n_optional = 2,
     .n_outputs = 1,
     .state_size = sizeof(encoder_layer),
     .children = CG_CHILDREN_OWN,
@@ -115,23 +117,35 @@ static cg_status encoder_create(cg_module *module, const cg_arguments *arguments
         CG_TRY(cg_module_build(module->device, layer, &child));
         CG_TRY(cg_module_add_child(module, name, child));
     }
-    return CG_OK;
+    if (cg_argument_is_none(arguments, "norm")) {
+        return CG_OK;
+    }
+    cg_module *norm = NULL;
+    CG_TRY(cg_module_build(module->device, cg_argument_value(arguments, "norm"), &norm));
+    return cg_module_add_child(module, "norm", norm);
 }
 
+/* The layers get the masks, the norm behind them does not. A layer of another kind takes none. */
 static cg_status encoder_forward(cg_module *module, cg_tape *tape, cg_tensor *const *inputs, cg_tensor **outputs) {
+    bool masked = inputs[1] != NULL || inputs[2] != NULL;
     outputs[0] = inputs[0];
     for (size_t i = 0; i < module->n_children; i++) {
-        CG_TRY(run(module, (int)i, tape, outputs[0], &outputs[0]));
+        bool norm = strcmp(module->children[i]->name, "norm") == 0;
+        cg_tensor *given[] = {outputs[0], inputs[1], inputs[2]};
+        size_t count = 1;
+        CG_TRY(cg_module_call(module->children[i], tape, given, masked && !norm ? 3 : 1, &outputs[0], &count));
     }
     return CG_OK;
 }
 
 const cg_module_class cg_transformer_encoder_class = {
     .name = "TransformerEncoder",
-    .signature = "encoder_layer: module, num_layers: positive, norm: later = None, enable_nested_tensor: bool = True, "
-                 "mask_check: bool = True",
-    .inputs = "src",
-    .n_inputs = 1,
+    .signature =
+        "encoder_layer: module, num_layers: positive, norm: module | None = None, enable_nested_tensor: bool = True, "
+        "mask_check: bool = True",
+    .inputs = "src, mask, src_key_padding_mask",
+    .n_inputs = 3,
+    .n_optional = 2,
     .n_outputs = 1,
     .children = CG_CHILDREN_COPIES,
     .create = encoder_create,

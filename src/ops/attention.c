@@ -12,6 +12,15 @@ static cg_tensor *causal_mask(cg_tape *tape, cg_dtype dtype, int64_t queries, in
     return cg_scale(tape, cg_gt(tape, column, row), FORBIDDEN);
 }
 
+/* A mask of integers says which keys take part. */
+static cg_tensor *additive_mask(cg_tape *tape, cg_dtype dtype, cg_tensor *mask) {
+    if (!cg_tape_accepts(tape, "scaled_dot_product_attention", &mask, 1) || cg_tensor_dtype(mask) == dtype) {
+        return mask;
+    }
+    return cg_where(tape, cg_cast(tape, mask, dtype), cg_ops_filled(tape, dtype, &CG_SCALAR, 0),
+                    cg_ops_filled(tape, dtype, &CG_SCALAR, -INFINITY));
+}
+
 static bool leading_equal(const cg_shape *a, const cg_shape *b) {
     bool equal = a->rank == b->rank && a->rank >= 2;
     for (int i = 0; equal && i < a->rank - 2; i++) {
@@ -49,11 +58,12 @@ cg_tensor *cg_scaled_dot_product_attention(cg_tape *tape, cg_tensor *query, cg_t
         scores = cg_add(tape, scores, causal_mask(tape, dtype, q->dim[q->rank - 2], k->dim[k->rank - 2]));
     }
     if (given.mask != NULL) {
-        scores = cg_add(tape, scores, given.mask);
+        scores = cg_add(tape, scores, additive_mask(tape, cg_tensor_dtype(query), given.mask));
     }
     cg_tensor *shares = cg_softmax(tape, scores, -1);
     if (weights != NULL) {
         *weights = shares;
     }
-    return cg_matmul(tape, given.dropout > 0 ? cg_dropout(tape, shares, given.dropout) : shares, value, NULL);
+    shares = given.dropout != 0 ? cg_dropout(tape, shares, given.dropout) : shares;
+    return cg_ops_result(tape, "scaled_dot_product_attention", cg_matmul(tape, shares, value, NULL));
 }

@@ -132,15 +132,17 @@ static bool conv_output(cg_tape *tape, const conv *call, cg_spatial *output) {
     for (int i = 0; i < CG_SPATIAL_AXES; i++) {
         int64_t padded = call->input.five.dim[2 + i] + 2 * call->attrs.padding[i] + call->extra[i];
         if (padded < reach(call, i)) {
-            cg_tape_fail(tape, CG_ERR_SHAPE,
-                         "%s: a kernel that covers %lld elements does not fit an axis of %lld with "
-                         "its padding",
-                         call->name, (long long)reach(call, i), (long long)padded);
+            cg_shape input = cg_spatial_shape(&call->input);
+            cg_tape_fail(
+                tape, CG_ERR_SHAPE,
+                "%s: the input is %s: a kernel that covers %lld elements does not fit an axis of %lld with its "
+                "padding",
+                call->name, cg_shape_print(&input, CG_SHAPE_TEXT), (long long)reach(call, i), (long long)padded);
             return false;
         }
         output->five.dim[2 + i] = (padded - reach(call, i)) / call->attrs.stride[i] + 1;
     }
-    return cg_spatial_countable(tape, call->name, &output->five);
+    return cg_ops_shape_fits(tape, call->name, &output->five);
 }
 
 static bool transpose_output(cg_tape *tape, const conv *call, cg_spatial *output) {
@@ -167,7 +169,7 @@ static bool transpose_output(cg_tape *tape, const conv *call, cg_spatial *output
         }
         output->five.dim[2 + i] = size;
     }
-    return cg_spatial_countable(tape, call->name, &output->five);
+    return cg_ops_shape_fits(tape, call->name, &output->five);
 }
 
 /* One number a channel, in front of the axes that it is added along. */

@@ -26,9 +26,9 @@ static void unary_backward(cg_tape *tape, const cg_node *node) {
     cg_grad_emit(tape, node->inputs[0], NULL, node->kind->number + 1, node->attrs, inputs, 3);
 }
 
-cg_tensor *cg_unary(cg_tape *tape, uint32_t number, cg_tensor *x, const double p[3]) {
-    const cg_op_kind *kind = row_kind(tape, "unary", number, 1);
-    if (kind == NULL || !cg_tape_accepts(tape, kind->name, &x, 1) || !cg_ops_float(tape, kind->name, x)) {
+/* The row `number`, which is called `name` here. */
+static cg_tensor *unary(cg_tape *tape, const char *name, uint32_t number, cg_tensor *x, const double p[3]) {
+    if (!cg_tape_accepts(tape, name, &x, 1) || !cg_ops_float(tape, name, x)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
     cg_elementwise_attrs attrs = {.p = {0}};
@@ -38,6 +38,11 @@ cg_tensor *cg_unary(cg_tape *tape, uint32_t number, cg_tensor *x, const double p
     cg_tensor *y = cg_tape_tensor(tape, cg_tensor_dtype(x), cg_tensor_shape(x));
     cg_record(tape, number, &attrs, &x, 1, &y, 1, unary_backward);
     return y;
+}
+
+cg_tensor *cg_unary(cg_tape *tape, uint32_t number, cg_tensor *x, const double p[3]) {
+    const cg_op_kind *kind = row_kind(tape, "unary", number, 1);
+    return kind != NULL ? unary(tape, kind->name, number, x, p) : cg_tape_fail_status(tape, cg_tape_status(tape));
 }
 
 /* Whether the gradient of input `i` is dz as it is: no op is needed for it. */
@@ -174,19 +179,19 @@ cg_tensor *cg_elu(cg_tape *tape, cg_tensor *x, double alpha) {
 }
 
 cg_tensor *cg_selu(cg_tape *tape, cg_tensor *x) {
-    return cg_unary(tape, CG_OP_ELU, x,
-                    (double[]){1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0});
+    return unary(tape, "selu", CG_OP_ELU, x,
+                 (double[]){1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0});
 }
 
 cg_tensor *cg_celu(cg_tape *tape, cg_tensor *x, double alpha) {
     if (!(alpha != 0.0)) {
         return cg_tape_fail(tape, CG_ERR_ARGUMENT, "celu: alpha is %g: a number other than 0 expected", alpha);
     }
-    return cg_unary(tape, CG_OP_ELU, x, (double[]){alpha, 1.0, alpha});
+    return unary(tape, "celu", CG_OP_ELU, x, (double[]){alpha, 1.0, alpha});
 }
 
 cg_tensor *cg_relu6(cg_tape *tape, cg_tensor *x) {
-    return cg_unary(tape, CG_OP_HARDTANH, x, (double[]){0, 6, 0});
+    return unary(tape, "relu6", CG_OP_HARDTANH, x, (double[]){0, 6, 0});
 }
 
 cg_tensor *cg_hardtanh(cg_tape *tape, cg_tensor *x, double min, double max) {
@@ -249,8 +254,9 @@ cg_tensor *cg_where(cg_tape *tape, cg_tensor *condition, cg_tensor *a, cg_tensor
     }
     cg_tensor *choice = cg_tape_alias(tape, condition, cg_tensor_shape(condition));
     cg_tensor *zero = cg_ops_filled(tape, cg_tensor_dtype(condition), &CG_SCALAR, 0.0);
-    return cg_add(tape, cg_binary(tape, CG_OP_MASK, a, choice),
-                  cg_binary(tape, CG_OP_MASK, b, cg_eq(tape, choice, zero)));
+    cg_tensor *chosen = cg_binary(tape, CG_OP_MASK, a, choice);
+    cg_tensor *other = cg_binary(tape, CG_OP_MASK, b, cg_eq(tape, choice, zero));
+    return cg_ops_result(tape, "where", cg_add(tape, chosen, other));
 }
 
 cg_tensor *cg_glu(cg_tape *tape, cg_tensor *x, int axis) {

@@ -163,6 +163,9 @@ cg_tensor *cg_one_hot(cg_tape *tape, cg_tensor *index, int64_t classes) {
                             cg_shape_print(&out, CG_SHAPE_TEXT));
     }
     out.dim[out.rank++] = classes;
+    if (!cg_ops_shape_fits(tape, "one_hot", &out)) {
+        return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
     cg_shape rows = CG_SHAPE(cg_tensor_numel(index)), table = CG_SHAPE(rows.dim[0], classes);
     cg_tensor *input = cg_tape_alias(tape, index, &rows);
     cg_tensor *y = cg_tape_tensor(tape, cg_device_real(cg_tape_device(tape)), &table);

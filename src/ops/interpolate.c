@@ -43,8 +43,11 @@ static double scale_of(const cg_interpolate_options *options, int axis, int64_t 
 
 cg_tensor *cg_interpolate(cg_tape *tape, cg_tensor *x, int axes, const cg_interpolate_options *options) {
     cg_spatial input, output;
-    if (!cg_tape_accepts(tape, "interpolate", &x, 1)) {
+    if (!cg_tape_accepts(tape, "interpolate", &x, 1) || !cg_ops_given(tape, "interpolate", "options", options)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
+    if (options->mode != CG_NEAREST && options->mode != CG_LINEAR) {
+        return cg_tape_fail(tape, CG_ERR_ARGUMENT, "interpolate: %d is no mode", (int)options->mode);
     }
     if (axes < 1 || axes > 2) {
         return cg_tape_fail(tape, CG_ERR_ARGUMENT, "interpolate: %d axes: 1 or 2 are possible", axes);
@@ -63,7 +66,7 @@ cg_tensor *cg_interpolate(cg_tape *tape, cg_tensor *x, int axes, const cg_interp
         output.five.dim[5 - axes + i] = out;
         attrs.scale[2 - axes + i] = scale_of(options, i, in, out);
     }
-    if (!cg_spatial_countable(tape, "interpolate", &output.five)) {
+    if (!cg_ops_shape_fits(tape, "interpolate", &output.five)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
     const int64_t *in = input.five.dim, *out = output.five.dim;

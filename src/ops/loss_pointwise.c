@@ -10,7 +10,8 @@
 /* True when the tape can go on with input and target; else it has failed, naming `name`. */
 static bool accepts(cg_tape *tape, const char *name, cg_tensor *input, cg_tensor *target) {
     cg_tensor *both[] = {input, target};
-    if (!cg_tape_accepts(tape, name, both, 2) || !cg_ops_float(tape, name, input)) {
+    if (!cg_tape_accepts(tape, name, both, 2) || !cg_ops_float(tape, name, input) ||
+        !cg_ops_alike(tape, name, input, "target", target)) {
         return false;
     }
     if (!cg_shape_equal(cg_tensor_shape(input), cg_tensor_shape(target))) {
@@ -39,7 +40,7 @@ cg_tensor *cg_l1_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_red
     if (!accepts(tape, "l1_loss", input, target)) {
         return failed(tape);
     }
-    return cg_ops_reduced(tape, cg_abs(tape, cg_sub(tape, input, target)), reduction);
+    return cg_ops_reduced(tape, "l1_loss", cg_abs(tape, cg_sub(tape, input, target)), reduction);
 }
 
 /* c (d - c / 2) with c = min(d, delta) is d^2 / 2 below delta and delta (d - delta / 2) above, derivative included. */
@@ -56,7 +57,7 @@ cg_tensor *cg_huber_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, dou
     if (!(delta > 0)) {
         return cg_tape_fail(tape, CG_ERR_ARGUMENT, "huber_loss: delta %g must be above 0", delta);
     }
-    return cg_ops_reduced(tape, huber(tape, input, target, delta), reduction);
+    return cg_ops_reduced(tape, "huber_loss", huber(tape, input, target, delta), reduction);
 }
 
 cg_tensor *cg_smooth_l1_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, double beta, cg_reduction reduction) {
@@ -67,9 +68,10 @@ cg_tensor *cg_smooth_l1_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target,
         return cg_tape_fail(tape, CG_ERR_ARGUMENT, "smooth_l1_loss: beta %g must not be negative", beta);
     }
     if (beta == 0) {
-        return cg_l1_loss(tape, input, target, reduction);
+        return cg_ops_reduced(tape, "smooth_l1_loss", cg_abs(tape, cg_sub(tape, input, target)), reduction);
     }
-    return cg_ops_reduced(tape, cg_scale(tape, huber(tape, input, target, beta), 1 / beta), reduction);
+    return cg_ops_reduced(tape, "smooth_l1_loss", cg_scale(tape, huber(tape, input, target, beta), 1 / beta),
+                          reduction);
 }
 
 /* x log(x) is 0 at 0: the logarithm of the smallest float, about -103.3, stands in for minus infinity. */
@@ -91,7 +93,7 @@ cg_tensor *cg_kl_div_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, bo
     cg_tensor *logarithm = log_target ? target : finite_log(tape, target);
     cg_tensor *loss = cg_mul(tape, probability, cg_sub(tape, logarithm, input));
     if (!batch_mean) {
-        return cg_ops_reduced(tape, loss, reduction);
+        return cg_ops_reduced(tape, "kl_div_loss", loss, reduction);
     }
     return cg_scale(tape, cg_sum(tape, loss, CG_ALL_AXES, false), 1.0 / (double)shape->dim[0]);
 }
@@ -113,7 +115,8 @@ cg_tensor *cg_poisson_nll_loss(cg_tape *tape, cg_tensor *input, cg_tensor *targe
     cg_tensor *rate = log_input ? cg_exp(tape, input) : input;
     cg_tensor *log_rate = log_input ? input : cg_log(tape, cg_add(tape, input, number(tape, input, eps)));
     cg_tensor *loss = cg_sub(tape, rate, cg_mul(tape, target, log_rate));
-    return cg_ops_reduced(tape, full ? cg_add(tape, loss, stirling(tape, target)) : loss, reduction);
+    return cg_ops_reduced(tape, "poisson_nll_loss", full ? cg_add(tape, loss, stirling(tape, target)) : loss,
+                          reduction);
 }
 
 /* The variance in a shape that broadcasts to the input's; NULL and a failed tape when there is none. */
@@ -140,7 +143,8 @@ static cg_tensor *fit_variance(cg_tape *tape, cg_tensor *input, cg_tensor *varia
 cg_tensor *cg_gaussian_nll_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_tensor *variance, bool full,
                                 double eps, cg_reduction reduction) {
     if (!accepts(tape, "gaussian_nll_loss", input, target) ||
-        !cg_tape_accepts(tape, "gaussian_nll_loss", &variance, 1)) {
+        !cg_tape_accepts(tape, "gaussian_nll_loss", &variance, 1) ||
+        !cg_ops_alike(tape, "gaussian_nll_loss", input, "variance", variance)) {
         return failed(tape);
     }
     cg_tensor *fitting = fit_variance(tape, input, variance);
@@ -150,7 +154,8 @@ cg_tensor *cg_gaussian_nll_loss(cg_tape *tape, cg_tensor *input, cg_tensor *targ
     cg_tensor *v = cg_clamp(tape, fitting, eps, INFINITY);
     cg_tensor *square = cg_square(tape, cg_sub(tape, input, target));
     cg_tensor *loss = cg_scale(tape, cg_add(tape, cg_log(tape, v), cg_div(tape, square, v)), 0.5);
-    return cg_ops_reduced(tape, full ? cg_add(tape, loss, number(tape, loss, 0.5 * log(2 * PI))) : loss, reduction);
+    return cg_ops_reduced(tape, "gaussian_nll_loss",
+                          full ? cg_add(tape, loss, number(tape, loss, 0.5 * log(2 * PI))) : loss, reduction);
 }
 
 /* `positive` where the sign is 1, `negative` where it is -1. */
@@ -166,39 +171,81 @@ cg_tensor *cg_hinge_embedding_loss(cg_tape *tape, cg_tensor *input, cg_tensor *t
         return failed(tape);
     }
     cg_tensor *short_of = cg_relu(tape, cg_sub(tape, number(tape, input, margin), input));
-    return cg_ops_reduced(tape, by_sign(tape, target, input, short_of), reduction);
+    return cg_ops_reduced(tape, "hinge_embedding_loss", by_sign(tape, target, input, short_of), reduction);
 }
 
 cg_tensor *cg_soft_margin_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_reduction reduction) {
     if (!accepts(tape, "soft_margin_loss", input, target)) {
         return failed(tape);
     }
-    return cg_ops_reduced(tape, cg_neg(tape, cg_logsigmoid(tape, cg_mul(tape, target, input))), reduction);
+    return cg_ops_reduced(tape, "soft_margin_loss", cg_neg(tape, cg_logsigmoid(tape, cg_mul(tape, target, input))),
+                          reduction);
 }
 
-/* (1 - target) input - log(sigmoid(input)) */
-static cg_tensor *bce_with_logits(cg_tape *tape, cg_tensor *input, cg_tensor *target) {
-    cg_tensor *other = cg_mul(tape, one_minus(tape, target), input);
-    return cg_sub(tape, other, cg_logsigmoid(tape, input));
+/* True when the weight, which may be NULL, broadcasts to the input's shape; else the tape fails. */
+static bool weight_fits(cg_tape *tape, const char *name, const char *role, cg_tensor *input, cg_tensor *weight) {
+    if (weight == NULL) {
+        return true;
+    }
+    const cg_shape *x = cg_tensor_shape(input), *w = cg_tensor_shape(weight);
+    cg_shape both;
+    if (!cg_tape_accepts(tape, name, &weight, 1) || !cg_ops_alike(tape, name, input, role, weight)) {
+        return false;
+    }
+    if (cg_shape_broadcast(x, w, &both) != CG_OK || !cg_shape_equal(x, &both)) {
+        cg_tape_fail(tape, CG_ERR_SHAPE, "%s: the %s is %s, which does not broadcast to the input's shape %s", name,
+                     role, cg_shape_print(w, CG_SHAPE_TEXT), cg_shape_print(x, CG_SHAPE_TEXT));
+        return false;
+    }
+    return true;
 }
 
-cg_tensor *cg_bce_with_logits_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_reduction reduction) {
-    if (!accepts(tape, "bce_with_logits_loss", input, target)) {
+static cg_tensor *weighted(cg_tape *tape, cg_tensor *loss, cg_tensor *weight) {
+    return weight != NULL ? cg_mul(tape, loss, weight) : loss;
+}
+
+cg_tensor *cg_bce_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_tensor *weight, cg_reduction reduction) {
+    if (!accepts(tape, "bce_loss", input, target) || !weight_fits(tape, "bce_loss", "weight", input, weight)) {
         return failed(tape);
     }
-    return cg_ops_reduced(tape, bce_with_logits(tape, input, target), reduction);
+    return cg_ops_reduced(tape, "bce_loss", weighted(tape, cg_binary(tape, CG_OP_BCE, input, target), weight),
+                          reduction);
 }
 
-cg_tensor *cg_multilabel_soft_margin_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_reduction reduction) {
-    if (!accepts(tape, "multilabel_soft_margin_loss", input, target)) {
+/* (1 - target) input - (1 + (pos_weight - 1) target) log(sigmoid(input)) */
+static cg_tensor *bce_with_logits(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_tensor *pos_weight) {
+    cg_tensor *other = cg_mul(tape, one_minus(tape, target), input), *logarithm = cg_logsigmoid(tape, input);
+    if (pos_weight != NULL) {
+        cg_tensor *one = number(tape, input, 1);
+        cg_tensor *more = cg_mul(tape, cg_sub(tape, pos_weight, one), target);
+        logarithm = cg_mul(tape, cg_add(tape, more, one), logarithm);
+    }
+    return cg_sub(tape, other, logarithm);
+}
+
+cg_tensor *cg_bce_with_logits_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_tensor *weight,
+                                   cg_tensor *pos_weight, cg_reduction reduction) {
+    const char *name = "bce_with_logits_loss";
+    if (!accepts(tape, name, input, target) || !weight_fits(tape, name, "weight", input, weight) ||
+        !weight_fits(tape, name, "pos_weight", input, pos_weight)) {
+        return failed(tape);
+    }
+    cg_tensor *loss = bce_with_logits(tape, input, target, pos_weight);
+    return cg_ops_reduced(tape, "bce_with_logits_loss", weighted(tape, loss, weight), reduction);
+}
+
+cg_tensor *cg_multilabel_soft_margin_loss(cg_tape *tape, cg_tensor *input, cg_tensor *target, cg_tensor *weight,
+                                          cg_reduction reduction) {
+    const char *name = "multilabel_soft_margin_loss";
+    if (!accepts(tape, name, input, target) || !weight_fits(tape, name, "weight", input, weight)) {
         return failed(tape);
     }
     int rank = cg_tensor_shape(input)->rank;
     if (rank == 0) {
         return cg_tape_fail(tape, CG_ERR_SHAPE, "multilabel_soft_margin_loss: a scalar has no classes");
     }
-    cg_tensor *loss = cg_mean(tape, bce_with_logits(tape, input, target), 1u << (rank - 1), false);
-    return cg_ops_reduced(tape, loss, reduction);
+    cg_tensor *loss = weighted(tape, bce_with_logits(tape, input, target, NULL), weight);
+    return cg_ops_reduced(tape, "multilabel_soft_margin_loss", cg_mean(tape, loss, 1u << (rank - 1), false), reduction);
 }
 
 static cg_tensor *cosine(cg_tape *tape, cg_tensor *a, cg_tensor *b, uint32_t axis) {
@@ -211,7 +258,8 @@ static cg_tensor *cosine(cg_tape *tape, cg_tensor *a, cg_tensor *b, uint32_t axi
 
 cg_tensor *cg_cosine_embedding_loss(cg_tape *tape, cg_tensor *a, cg_tensor *b, cg_tensor *target, double margin,
                                     cg_reduction reduction) {
-    if (!accepts(tape, "cosine_embedding_loss", a, b) || !cg_tape_accepts(tape, "cosine_embedding_loss", &target, 1)) {
+    if (!accepts(tape, "cosine_embedding_loss", a, b) || !cg_tape_accepts(tape, "cosine_embedding_loss", &target, 1) ||
+        !cg_ops_alike(tape, "cosine_embedding_loss", a, "target", target)) {
         return failed(tape);
     }
     cg_shape rows = *cg_tensor_shape(a);
@@ -224,5 +272,6 @@ cg_tensor *cg_cosine_embedding_loss(cg_tape *tape, cg_tensor *a, cg_tensor *b, c
     }
     cg_tensor *similarity = cosine(tape, a, b, 1u << rows.rank);
     cg_tensor *above = cg_relu(tape, cg_sub(tape, similarity, number(tape, similarity, margin)));
-    return cg_ops_reduced(tape, by_sign(tape, target, one_minus(tape, similarity), above), reduction);
+    return cg_ops_reduced(tape, "cosine_embedding_loss", by_sign(tape, target, one_minus(tape, similarity), above),
+                          reduction);
 }

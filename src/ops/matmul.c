@@ -56,13 +56,14 @@ static void emit_product(cg_tape *tape, cg_tensor *target, factor first, factor 
 }
 
 /* c = a' b': da' = dc b'^T, db' = a'^T dc, each written for the factor as it is stored. */
-static void matmul_backward(cg_tape *tape, const cg_node *node) {
+/* dc_tensor: the gradient of the product and its bias. */
+static void product_backward(cg_tape *tape, const cg_node *node, cg_tensor *dc_tensor) {
     const cg_matmul_attrs *at = node->attrs;
     factor a = {node->inputs[0], at->transpose_a, at->transpose_a ? at->k : at->m, at->transpose_a ? at->m : at->k,
                 at->lda,         at->stride_a};
     factor b = {node->inputs[1], at->transpose_b, at->transpose_b ? at->n : at->k, at->transpose_b ? at->k : at->n,
                 at->ldb,         at->stride_b};
-    factor dc = whole(cg_grad_of(tape, node->outputs[0]), at->m, at->n);
+    factor dc = whole(dc_tensor, at->m, at->n);
     if (a.transpose) {
         emit_product(tape, a.tensor, b, flipped(dc), at->batch, false);
     } else {
@@ -80,6 +81,14 @@ static void matmul_backward(cg_tape *tape, const cg_node *node) {
     }
 }
 
+static void matmul_backward(cg_tape *tape, const cg_node *node) {
+    product_backward(tape, node, cg_grad_of(tape, node->outputs[0]));
+}
+
+static void matmul_relu_backward(cg_tape *tape, const cg_node *node) {
+    product_backward(tape, node, cg_ops_before_relu(tape, node->outputs[0]));
+}
+
 /* The last two axes of a tensor as a factor; fails the tape when it has none, or when ld does not fit its memory. */
 static factor factor_of(cg_tape *tape, const char *which, cg_tensor *tensor, bool transpose, int64_t ld) {
     const cg_shape *shape = cg_tensor_shape(tensor);
@@ -89,12 +98,13 @@ static factor factor_of(cg_tape *tape, const char *which, cg_tensor *tensor, boo
         return (factor){.tensor = tensor};
     }
     int64_t rows = shape->dim[shape->rank - 2], columns = shape->dim[shape->rank - 1];
-    factor f = {tensor, transpose, rows, columns, ld > 0 ? ld : columns, rows * (ld > 0 ? ld : columns)};
-    if (ld > 0 && (ld < columns || shape->rank != 2)) {
+    int64_t step = ld > 0 ? ld : columns; /* below 0: refused */
+    factor f = {tensor, transpose, rows, columns, step, cg_ops_times(rows, step)};
+    if (ld != 0 && (ld < columns || shape->rank != 2)) {
         cg_tape_fail(tape, CG_ERR_ARGUMENT,
                      "matmul: a row length of %lld for %s, which is %s: at least its columns, and two axes, expected",
                      (long long)ld, which, cg_shape_print(shape, CG_SHAPE_TEXT));
-    } else if (ld > 0 && rows > 0 && (size_t)((rows - 1) * ld + columns) > cg_record_room(tensor)) {
+    } else if (ld > 0 && rows > 0 && (size_t)cg_ops_times(rows - 1, ld) + (size_t)columns > cg_record_room(tensor)) {
         cg_tape_fail(tape, CG_ERR_SHAPE, "matmul: %s is %s with rows %lld apart: more than its memory holds", which,
                      cg_shape_print(shape, CG_SHAPE_TEXT), (long long)ld);
     }
@@ -126,7 +136,7 @@ static bool factors_fit(cg_tape *tape, const factor *a, const factor *b) {
 }
 
 /* Records the product; a batch of untransposed matrices times one matrix is one larger product. */
-static cg_tensor *record_product(cg_tape *tape, factor a, factor b, cg_tensor *bias) {
+static cg_tensor *record_product(cg_tape *tape, factor a, factor b, cg_tensor *bias, bool relu) {
     if (cg_tape_status(tape) != CG_OK) { /* a factor that memory was out for has no rows */
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
@@ -146,11 +156,13 @@ static cg_tensor *record_product(cg_tape *tape, factor a, factor b, cg_tensor *b
     out.dim[out.rank - 1] = attrs.n;
     out.dim[out.rank - 2] = a.transpose ? a.columns : shape->dim[out.rank - 2];
     if (attrs.k == 0 && cg_shape_numel(&out) > 0) {
-        return cg_ops_filled(tape, cg_tensor_dtype(a.tensor), &out, 0.0);
+        cg_tensor *zeros = cg_ops_filled(tape, cg_tensor_dtype(a.tensor), &out, 0.0);
+        return cg_ops_of_nothing(tape, zeros, (cg_tensor *[]){a.tensor, b.tensor}, 2);
     }
     cg_tensor *c = cg_tape_tensor(tape, cg_tensor_dtype(a.tensor), &out);
     cg_tensor *inputs[] = {a.tensor, b.tensor, bias};
-    cg_record(tape, CG_OP_MATMUL, &attrs, inputs, bias != NULL ? 3 : 2, &c, 1, matmul_backward);
+    cg_record(tape, relu ? CG_OP_MATMUL_RELU : CG_OP_MATMUL, &attrs, inputs, bias != NULL ? 3 : 2, &c, 1,
+              relu ? matmul_relu_backward : matmul_backward);
     return c;
 }
 
@@ -165,29 +177,30 @@ cg_tensor *cg_matmul(cg_tape *tape, cg_tensor *a, cg_tensor *b, const cg_matmul_
     if (cg_tape_status(tape) != CG_OK || !factors_fit(tape, &first, &second)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
-    return record_product(tape, first, second, NULL);
+    return record_product(tape, first, second, NULL, false);
 }
 
-static bool linear_fits(cg_tape *tape, const cg_tensor *x, const cg_tensor *weight, const cg_tensor *bias) {
+static bool linear_fits(cg_tape *tape, const char *op, const cg_tensor *x, const cg_tensor *weight,
+                        const cg_tensor *bias) {
     const cg_shape *in = cg_tensor_shape(x), *w = cg_tensor_shape(weight);
     if (in->rank < 1 || w->rank != 2 || in->dim[in->rank - 1] != w->dim[1] || w->dim[1] == 0) {
-        cg_tape_fail(tape, CG_ERR_SHAPE, "linear: input is %s, weight is %s: [.., in] and [out, in] expected",
+        cg_tape_fail(tape, CG_ERR_SHAPE, "%s: input is %s, weight is %s: [.., in] and [out, in] expected", op,
                      cg_shape_print(in, CG_SHAPE_TEXT), cg_shape_print(w, CG_SHAPE_TEXT));
     } else if (bias != NULL && (cg_tensor_shape(bias)->rank != 1 || cg_tensor_shape(bias)->dim[0] != w->dim[0])) {
-        cg_tape_fail(tape, CG_ERR_SHAPE, "linear: weight is %s, bias is %s: [out, in] and [out] expected",
+        cg_tape_fail(tape, CG_ERR_SHAPE, "%s: weight is %s, bias is %s: [out, in] and [out] expected", op,
                      cg_shape_print(w, CG_SHAPE_TEXT), cg_shape_print(cg_tensor_shape(bias), CG_SHAPE_TEXT));
     } else if (cg_tensor_dtype(x) != cg_tensor_dtype(weight) ||
                (bias != NULL && cg_tensor_dtype(bias) != cg_tensor_dtype(x))) {
-        cg_tape_fail(tape, CG_ERR_DTYPE, "linear: input is %s, weight is %s", cg_dtype_name(cg_tensor_dtype(x)),
+        cg_tape_fail(tape, CG_ERR_DTYPE, "%s: input is %s, weight is %s", op, cg_dtype_name(cg_tensor_dtype(x)),
                      cg_dtype_name(cg_tensor_dtype(weight)));
     }
     return cg_tape_status(tape) == CG_OK;
 }
 
-cg_tensor *cg_linear(cg_tape *tape, cg_tensor *x, cg_tensor *weight, cg_tensor *bias) {
+static cg_tensor *linear(cg_tape *tape, const char *op, cg_tensor *x, cg_tensor *weight, cg_tensor *bias, bool relu) {
     cg_tensor *inputs[] = {x, weight, bias};
-    if (!cg_tape_accepts(tape, "linear", inputs, bias != NULL ? 3 : 2) || !cg_ops_float(tape, "linear", x) ||
-        !linear_fits(tape, x, weight, bias)) {
+    if (!cg_tape_accepts(tape, op, inputs, bias != NULL ? 3 : 2) || !cg_ops_float(tape, op, x) ||
+        !linear_fits(tape, op, x, weight, bias)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
     const cg_shape *in = cg_tensor_shape(x), *w = cg_tensor_shape(weight);
@@ -197,5 +210,13 @@ cg_tensor *cg_linear(cg_tape *tape, cg_tensor *x, cg_tensor *weight, cg_tensor *
     factor a = whole(cg_reshape(tape, x, &CG_SHAPE(cg_tensor_numel(x) / features, features)),
                      cg_tensor_numel(x) / features, features);
     factor b = flipped(whole(weight, outputs, features));
-    return cg_reshape(tape, record_product(tape, a, b, bias), &out);
+    return cg_reshape(tape, record_product(tape, a, b, bias, relu), &out);
+}
+
+cg_tensor *cg_linear(cg_tape *tape, cg_tensor *x, cg_tensor *weight, cg_tensor *bias) {
+    return linear(tape, "linear", x, weight, bias, false);
+}
+
+cg_tensor *cg_linear_relu(cg_tape *tape, cg_tensor *x, cg_tensor *weight, cg_tensor *bias) {
+    return linear(tape, "linear_relu", x, weight, bias, true);
 }

@@ -9,6 +9,10 @@ static void pad_backward(cg_tape *tape, const cg_node *node) {
 static bool rank_fits(cg_tape *tape, const cg_tensor *x, int axes, cg_pad_mode mode) {
     const cg_shape *shape = cg_tensor_shape(x);
     cg_spatial unused;
+    if (mode < CG_PAD_CONSTANT || mode > CG_PAD_CIRCULAR) {
+        cg_tape_fail(tape, CG_ERR_ARGUMENT, "pad: %d is no mode", (int)mode);
+        return false;
+    }
     if (axes < 1 || axes > CG_SPATIAL_AXES) {
         cg_tape_fail(tape, CG_ERR_ARGUMENT, "pad: %d axes: 1 to %d are possible", axes, CG_SPATIAL_AXES);
         return false;
@@ -55,7 +59,8 @@ static int64_t pad_axis(cg_tape *tape, cg_pad_mode mode, int64_t size, const int
 }
 
 cg_tensor *cg_pad(cg_tape *tape, cg_tensor *x, const int64_t *padding, int axes, cg_pad_mode mode, double value) {
-    if (!cg_tape_accepts(tape, "pad", &x, 1) || !rank_fits(tape, x, axes, mode)) {
+    if (!cg_tape_accepts(tape, "pad", &x, 1) || !cg_ops_given(tape, "pad", "the padding", padding) ||
+        !rank_fits(tape, x, axes, mode)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
     cg_pad_attrs attrs = {.mode = (uint32_t)mode, .value = value};
@@ -70,7 +75,7 @@ cg_tensor *cg_pad(cg_tape *tape, cg_tensor *x, const int64_t *padding, int axes,
         attrs.front[2 - i] = padding[2 * i];
         shape.dim[axis] = out.dim[3 - i] = pad_axis(tape, mode, shape.dim[axis], padding + 2 * i);
     }
-    if (cg_tape_status(tape) != CG_OK || !cg_spatial_countable(tape, "pad", &shape)) {
+    if (cg_tape_status(tape) != CG_OK || !cg_ops_shape_fits(tape, "pad", &shape)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
     if (cg_tensor_numel(x) == 0 && cg_shape_numel(&shape) > 0) {

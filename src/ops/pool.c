@@ -1,6 +1,4 @@
 /* Maxima and means of windows, and their gradients. A kernel sees planes: [n c, h, w]. */
-#include <inttypes.h>
-
 #include "spatial.h"
 
 static void max_pool_backward(cg_tape *tape, const cg_node *node) {
@@ -72,9 +70,9 @@ static int64_t count_windows(cg_tape *tape, const char *name, const cg_pool_attr
     over += ceil_mode ? stride - 1 : 0;
     if (over < 0) {
         cg_tape_fail(tape, CG_ERR_SHAPE,
-                     "%s: a window that covers %lld elements does not fit an axis of %" PRId64 " with "
-                     "its padding",
-                     name, (long long)reach, in + 2 * padding);
+                     "%s: a window of kernel size %lld covers %lld elements and does not fit an axis of %lld with its "
+                     "padding",
+                     name, (long long)kernel, (long long)reach, (long long)in + 2 * (long long)padding);
         return 0;
     }
     int64_t count = over / stride + 1;
@@ -102,7 +100,8 @@ static cg_tensor *pool(cg_tape *tape, const char *name, cg_tensor *x, int axes, 
                        bool max) {
     cg_pool_attrs attrs = {0};
     cg_spatial input, output;
-    if (!read_input(tape, name, x, axes, &input) || !read_options(tape, name, options, axes, &attrs)) {
+    if (!read_input(tape, name, x, axes, &input) || !cg_ops_given(tape, name, "options", options) ||
+        !read_options(tape, name, options, axes, &attrs)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
     output = input;
@@ -113,8 +112,8 @@ static cg_tensor *pool(cg_tape *tape, const char *name, cg_tensor *x, int axes, 
             return cg_tape_fail_status(tape, cg_tape_status(tape));
         }
     }
-    return cg_spatial_countable(tape, name, &output.five) ? record(tape, x, &input, &output, &attrs, max)
-                                                          : cg_tape_fail_status(tape, cg_tape_status(tape));
+    return cg_ops_shape_fits(tape, name, &output.five) ? record(tape, x, &input, &output, &attrs, max)
+                                                       : cg_tape_fail_status(tape, cg_tape_status(tape));
 }
 
 cg_tensor *cg_max_pool(cg_tape *tape, cg_tensor *x, int axes, const cg_pool_options *options) {
@@ -122,6 +121,9 @@ cg_tensor *cg_max_pool(cg_tape *tape, cg_tensor *x, int axes, const cg_pool_opti
 }
 
 cg_tensor *cg_avg_pool(cg_tape *tape, cg_tensor *x, int axes, const cg_pool_options *options) {
+    if (!cg_ops_given(tape, "avg_pool", "options", options)) {
+        return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
     cg_pool_options dense = *options;
     dense.dilation[0] = dense.dilation[1] = 1;
     return pool(tape, "avg_pool", x, axes, &dense, false);
@@ -131,7 +133,7 @@ static cg_tensor *adaptive_pool(cg_tape *tape, const char *name, cg_tensor *x, i
                                 bool max) {
     cg_pool_attrs attrs = {.adaptive = 1};
     cg_spatial input, output;
-    if (!read_input(tape, name, x, axes, &input)) {
+    if (!read_input(tape, name, x, axes, &input) || !cg_ops_given(tape, name, "the output sizes", sizes)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
     output = input;
@@ -143,8 +145,8 @@ static cg_tensor *adaptive_pool(cg_tape *tape, const char *name, cg_tensor *x, i
         int64_t *out = &output.five.dim[5 - axes + i];
         *out = sizes[i] != 0 ? sizes[i] : *out;
     }
-    return cg_spatial_countable(tape, name, &output.five) ? record(tape, x, &input, &output, &attrs, max)
-                                                          : cg_tape_fail_status(tape, cg_tape_status(tape));
+    return cg_ops_shape_fits(tape, name, &output.five) ? record(tape, x, &input, &output, &attrs, max)
+                                                       : cg_tape_fail_status(tape, cg_tape_status(tape));
 }
 
 cg_tensor *cg_adaptive_max_pool(cg_tape *tape, cg_tensor *x, int axes, const int64_t *output) {

@@ -8,24 +8,12 @@ static cg_tensor *draw(cg_tape *tape, cg_dtype dtype, const cg_shape *shape, cg_
     return y;
 }
 
-static bool shape_fits(cg_tape *tape, const char *op, const cg_shape *shape) {
-    bool fits = shape->rank >= 0 && shape->rank <= CG_MAX_RANK;
-    for (int i = 0; fits && i < shape->rank; i++) {
-        fits = shape->dim[i] >= 0;
-    }
-    if (!fits) {
-        cg_tape_fail(tape, CG_ERR_SHAPE, "%s: shape %s has a negative dimension", op,
-                     cg_shape_print(shape, CG_SHAPE_TEXT));
-    }
-    return cg_tape_status(tape) == CG_OK;
-}
-
 static cg_dtype real_of(const cg_tape *tape) {
     return cg_device_real(cg_tape_device(tape));
 }
 
 cg_tensor *cg_uniform(cg_tape *tape, const cg_shape *shape, double low, double high) {
-    if (!shape_fits(tape, "uniform", shape)) {
+    if (!cg_ops_shape_fits(tape, "uniform", shape)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
     if (!(low <= high)) {
@@ -35,7 +23,7 @@ cg_tensor *cg_uniform(cg_tape *tape, const cg_shape *shape, double low, double h
 }
 
 cg_tensor *cg_normal(cg_tape *tape, const cg_shape *shape, double mean, double std) {
-    if (!shape_fits(tape, "normal", shape)) {
+    if (!cg_ops_shape_fits(tape, "normal", shape)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
     if (!(std >= 0)) {
@@ -52,7 +40,7 @@ static bool is_probability(cg_tape *tape, const char *op, double p) {
 }
 
 cg_tensor *cg_bernoulli(cg_tape *tape, const cg_shape *shape, double probability) {
-    if (!shape_fits(tape, "bernoulli", shape) || !is_probability(tape, "bernoulli", probability)) {
+    if (!cg_ops_shape_fits(tape, "bernoulli", shape) || !is_probability(tape, "bernoulli", probability)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
     return draw(tape, real_of(tape), shape, (cg_random_attrs){.distribution = CG_BERNOULLI, .a = probability, .b = 1});

@@ -10,17 +10,17 @@ static void sum_backward(cg_tape *tape, const cg_node *node) {
     cg_grad_emit(tape, node->inputs[0], NULL, CG_OP_EXPAND, node->attrs, &dy, 1);
 }
 
-/* Moves `first` and `last` to the next run of axes to reduce; axes of 1 element join it. False when there is none. */
-static bool next_run(const cg_shape *shape, uint32_t axes, int *first, int *last) {
-    int i = *last + 1;
+/* Moves [first, end) to the next run of axes to reduce; axes of 1 element join it. False when there is none. */
+static bool next_run(const cg_shape *shape, uint32_t axes, int *first, int *end) {
+    int i = *end;
     while (i < shape->rank && (!(axes >> i & 1u) || shape->dim[i] == 1)) {
         i++;
     }
     *first = i;
-    *last = i;
-    for (; i < shape->rank && ((axes >> i & 1u) || shape->dim[i] == 1); i++) {
-        *last = (axes >> i & 1u) ? i : *last;
+    while (i < shape->rank && ((axes >> i & 1u) || shape->dim[i] == 1)) {
+        i++;
     }
+    *end = i;
     return *first < shape->rank;
 }
 
@@ -47,12 +47,12 @@ static cg_tensor *sum_run(cg_tape *tape, cg_tensor *x, const cg_shape *around, d
 
 static cg_tensor *sum_runs(cg_tape *tape, cg_tensor *x, uint32_t axes, double scale) {
     cg_shape shape = *cg_tensor_shape(x);
-    int first = 0, last = -1;
-    while (next_run(&shape, axes, &first, &last)) {
-        cg_shape around = cg_ops_around(&shape, first, last);
+    int first = 0, end = 0;
+    while (next_run(&shape, axes, &first, &end)) {
+        cg_shape around = cg_ops_around(&shape, first, end - 1);
         x = sum_run(tape, x, &around, scale);
         scale = 1.0; /* once is enough */
-        for (int i = first; i <= last; i++) {
+        for (int i = first; i < end; i++) {
             shape.dim[i] = 1;
         }
     }
@@ -78,7 +78,8 @@ static cg_tensor *reduce(cg_tape *tape, const char *name, cg_tensor *x, uint32_t
     }
     cg_shape kept = without(shape, axes, keepdim);
     if (cg_tensor_numel(x) == 0 && cg_shape_numel(&kept) > 0) {
-        return cg_ops_filled(tape, cg_tensor_dtype(x), &kept, mean ? (double)NAN : 0.0);
+        cg_tensor *value = cg_ops_filled(tape, cg_tensor_dtype(x), &kept, mean ? (double)NAN : 0.0);
+        return cg_ops_of_nothing(tape, value, &x, 1);
     }
     double scale = mean ? 1.0 / (double)count_reduced(shape, axes) : 1.0;
     return cg_reshape(tape, sum_runs(tape, x, axes, scale), &kept);
@@ -109,22 +110,22 @@ void cg_ops_sum_to(cg_tape *tape, cg_tensor *target, cg_tensor *full, double sca
     }
     cg_shape shape = *cg_tensor_shape(full);
     uint32_t axes = repeated_axes(cg_tensor_shape(target), &shape);
-    int first = 0, last = -1;
-    bool more = next_run(&shape, axes, &first, &last);
+    int first = 0, end = 0;
+    bool more = next_run(&shape, axes, &first, &end);
     if (!more && scale == 1.0) {
         cg_grad_add(tape, target, full);
     } else if (!more) {
         cg_grad_emit(tape, target, NULL, CG_OP_SCALE, &(cg_elementwise_attrs){.p = {scale}}, &full, 1);
     }
     while (more && cg_tape_status(tape) == CG_OK) {
-        cg_shape around = cg_ops_around(&shape, first, last), two = CG_SHAPE(around.dim[0], around.dim[2]);
+        cg_shape around = cg_ops_around(&shape, first, end - 1), two = CG_SHAPE(around.dim[0], around.dim[2]);
         cg_tensor *input = cg_tape_alias(tape, full, &around);
         cg_scale_attrs attrs = {.scale = scale};
         scale = 1.0;
-        for (int i = first; i <= last; i++) {
+        for (int i = first; i < end; i++) {
             shape.dim[i] = 1;
         }
-        more = next_run(&shape, axes, &first, &last);
+        more = next_run(&shape, axes, &first, &end);
         if (!more) {
             cg_grad_emit(tape, target, &two, CG_OP_SUM, &attrs, &input, 1);
         } else {

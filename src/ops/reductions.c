@@ -3,6 +3,15 @@
 
 #include "ops_common.h"
 
+/* Whether there is an axis without elements among these. */
+static bool any_empty(const cg_shape *shape, uint32_t axes) {
+    bool empty = false;
+    for (int i = 0; i < shape->rank; i++) {
+        empty = empty || (axes >> i & 1u && shape->dim[i] == 0);
+    }
+    return empty;
+}
+
 /* Usable, real, its axes there and not empty; else the tape fails. */
 static bool check(cg_tape *tape, const char *name, cg_tensor *x, uint32_t axes) {
     if (!cg_tape_accepts(tape, name, &x, 1) || !cg_ops_float(tape, name, x)) {
@@ -12,7 +21,7 @@ static bool check(cg_tape *tape, const char *name, cg_tensor *x, uint32_t axes) 
     if (axes != CG_ALL_AXES && axes >> shape->rank != 0) {
         cg_tape_fail(tape, CG_ERR_ARGUMENT, "%s: axes 0x%x of a tensor of shape %s, which has %d", name, axes,
                      cg_shape_print(shape, CG_SHAPE_TEXT), shape->rank);
-    } else if (cg_tensor_numel(x) == 0) {
+    } else if (any_empty(shape, axes)) {
         cg_tape_fail(tape, CG_ERR_SHAPE, "%s: a tensor of shape %s has no elements", name,
                      cg_shape_print(shape, CG_SHAPE_TEXT));
     }
@@ -72,7 +81,7 @@ cg_tensor *cg_argmin(cg_tape *tape, cg_tensor *x, int axis) {
         cg_ops_axis(tape, "argmin", x, axis) < 0) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
-    return cg_argmax(tape, cg_neg(tape, x), axis);
+    return cg_ops_result(tape, "argmin", cg_argmax(tape, cg_neg(tape, x), axis));
 }
 
 cg_tensor *cg_var(cg_tape *tape, cg_tensor *x, uint32_t axes, double correction, bool keepdim) {

@@ -1,8 +1,6 @@
 /* Shapes of the ops over spatial axes. */
 #include "spatial.h"
 
-#define LARGEST_COUNT (INT64_MAX / 16)
-
 static bool any_empty(const cg_shape *five) {
     for (int i = 1; i < five->rank; i++) {
         if (five->dim[i] == 0) {
@@ -61,19 +59,6 @@ bool cg_spatial_numbers(cg_tape *tape, const char *op, const char *what, const i
                          (long long)out[i], axis, (long long)least, CG_SPATIAL_LIMIT);
             return false;
         }
-    }
-    return true;
-}
-
-bool cg_spatial_countable(cg_tape *tape, const char *op, const cg_shape *shape) {
-    int64_t count = 1;
-    for (int i = 0; i < shape->rank; i++) {
-        if (shape->dim[i] > 0 && count > LARGEST_COUNT / shape->dim[i]) {
-            cg_tape_fail(tape, CG_ERR_SHAPE, "%s: a result of shape %s has more elements than can be counted", op,
-                         cg_shape_print(shape, CG_SHAPE_TEXT));
-            return false;
-        }
-        count *= shape->dim[i] > 0 ? shape->dim[i] : 1;
     }
     return true;
 }

@@ -30,7 +30,4 @@ cg_shape cg_spatial_shape(const cg_spatial *spatial);
 bool cg_spatial_numbers(cg_tape *tape, const char *op, const char *what, const int64_t *given, int axes,
                         int64_t fallback, int64_t least, int64_t out[CG_SPATIAL_AXES]);
 
-/* Fails the tape when a result of this shape has more elements than can be counted. */
-bool cg_spatial_countable(cg_tape *tape, const char *op, const cg_shape *shape);
-
 #endif

@@ -38,15 +38,18 @@ static void strided_backward(cg_tape *tape, const cg_node *node) {
     back.to = forward->from;
     memcpy(back.in, forward->out, sizeof back.in);
     memcpy(back.out, forward->in, sizeof back.out);
-    if (reached(forward) < cg_tensor_numel(x) && cg_grad_of(tape, x) == NULL) {
+    bool nothing = reached(forward) == 0;
+    if ((nothing || reached(forward) < cg_tensor_numel(x)) && cg_grad_of(tape, x) == NULL) {
         cg_grad_emit(tape, x, NULL, CG_OP_FILL, &(cg_fill_attrs){.value = 0}, NULL, 0);
     }
-    cg_grad_emit(tape, x, NULL, CG_OP_STRIDED_COPY, &back, &dy, 1);
+    if (!nothing) {
+        cg_grad_emit(tape, x, NULL, CG_OP_STRIDED_COPY, &back, &dy, 1);
+    }
 }
 
 void cg_ops_strided(cg_tape *tape, cg_tensor *x, cg_tensor *y, const cg_strided_attrs *attrs, cg_backward_fn backward) {
     cg_strided_attrs simple = simplified(attrs);
-    if (reached(&simple) > 0) {
+    if (reached(&simple) > 0 || cg_tensor_numel(y) == 0) { /* an empty part of more is left out */
         cg_record(tape, CG_OP_STRIDED_COPY, &simple, &x, 1, &y, 1, backward != NULL ? backward : strided_backward);
     }
 }
@@ -101,7 +104,7 @@ static bool moves_nothing(const cg_shape *shape, const int *order) {
 }
 
 cg_tensor *cg_permute(cg_tape *tape, cg_tensor *x, const int *order) {
-    if (!cg_tape_accepts(tape, "permute", &x, 1)) {
+    if (!cg_tape_accepts(tape, "permute", &x, 1) || !cg_ops_given(tape, "permute", "the order", order)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
     const cg_shape *shape = cg_tensor_shape(x);
@@ -163,13 +166,13 @@ cg_tensor *cg_slice(cg_tape *tape, cg_tensor *x, int axis, int64_t start, int64_
         return x;
     }
     cg_shape out = shape;
-    out.dim[counted] = (last - first + step - 1) / step;
+    out.dim[counted] = last > first ? (last - first - 1) / step + 1 : 0;
     cg_strided_attrs attrs = {.rank = (uint32_t)shape.rank};
     cg_ops_strides(&shape, attrs.in);
     cg_ops_strides(&out, attrs.out);
     memcpy(attrs.dim, out.dim, sizeof attrs.dim);
     attrs.from = first * attrs.in[counted];
-    attrs.in[counted] *= step;
+    attrs.in[counted] *= out.dim[counted] > 1 ? step : 1; /* which may be any number where nothing is stepped over */
     cg_tensor *y = cg_tape_tensor(tape, cg_tensor_dtype(x), &out);
     cg_ops_strided(tape, x, y, &attrs, NULL);
     return y;
@@ -193,24 +196,40 @@ cg_tensor *cg_select(cg_tape *tape, cg_tensor *x, int axis, int64_t index) {
     return cg_reshape(tape, cg_slice(tape, x, counted, place, place + 1, 1), &out);
 }
 
+/* Whether so many sizes sum to the axis's; else the tape fails. */
+static bool sizes_fit(cg_tape *tape, const cg_tensor *x, int axis, const int64_t *sizes, size_t count) {
+    int64_t size = cg_tensor_shape(x)->dim[axis], left = size;
+    for (size_t i = 0; i < count; i++) {
+        if (sizes[i] < 0 || sizes[i] > left) {
+            cg_tape_fail(tape, CG_ERR_ARGUMENT,
+                         "split_tensor: part %zu of %lld elements, where axis %d of shape %s has %lld left", i,
+                         (long long)sizes[i], axis, cg_shape_print(cg_tensor_shape(x), CG_SHAPE_TEXT), (long long)left);
+            return false;
+        }
+        left -= sizes[i];
+    }
+    if (left != 0) {
+        cg_tape_fail(tape, CG_ERR_ARGUMENT, "split_tensor: %zu parts that sum to %lld along axis %d of shape %s", count,
+                     (long long)(size - left), axis, cg_shape_print(cg_tensor_shape(x), CG_SHAPE_TEXT));
+    }
+    return left == 0;
+}
+
 cg_status cg_split_tensor(cg_tape *tape, cg_tensor *x, int axis, const int64_t *sizes, size_t count,
                           cg_tensor **parts) {
-    for (size_t i = 0; i < count; i++) {
+    static const char op[] = "split_tensor";
+    for (size_t i = 0; i < count && parts != NULL; i++) {
         parts[i] = NULL;
     }
-    int counted = cg_tape_accepts(tape, "split", &x, 1) ? cg_ops_axis(tape, "split", x, axis) : -1;
-    int64_t total = 0;
-    for (size_t i = 0; i < count; i++) {
-        total += sizes[i] >= 0 ? sizes[i] : INT32_MIN;
-    }
-    if (counted >= 0 && total != cg_tensor_shape(x)->dim[counted]) {
-        cg_tape_fail(tape, CG_ERR_ARGUMENT, "split: %zu parts that sum to %lld along axis %d of shape %s", count,
-                     (long long)total, axis, cg_shape_print(cg_tensor_shape(x), CG_SHAPE_TEXT));
-    }
+    bool given = cg_tape_accepts(tape, op, &x, 1) && cg_ops_given(tape, op, "the list of parts", parts) &&
+                 cg_ops_given(tape, op, "the list of sizes", sizes);
+    int counted = given ? cg_ops_axis(tape, op, x, axis) : -1;
+    bool fits = counted >= 0 && sizes_fit(tape, x, counted, sizes, count);
     int64_t start = 0;
-    for (size_t i = 0; i < count; i++) {
-        parts[i] = cg_slice(tape, x, counted, start, start + sizes[i], 1);
-        start += sizes[i];
+    for (size_t i = 0; i < count && parts != NULL; i++) {
+        parts[i] = fits ? cg_slice(tape, x, counted, start, start + sizes[i], 1)
+                        : cg_tape_fail_status(tape, cg_tape_status(tape));
+        start += fits ? sizes[i] : 0;
     }
     return cg_tape_status(tape) == CG_OK ? CG_OK : cg_fail(cg_tape_status(tape), "%s", cg_tape_error(tape));
 }
@@ -221,8 +240,12 @@ static void expand_backward(cg_tape *tape, const cg_node *node) {
 }
 
 cg_tensor *cg_expand(cg_tape *tape, cg_tensor *x, const cg_shape *shape) {
-    if (!cg_tape_accepts(tape, "expand", &x, 1)) {
+    if (!cg_tape_accepts(tape, "expand", &x, 1) || !cg_ops_given(tape, "expand", "the shape", shape)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
+    if (shape->rank < 0 || shape->rank > CG_MAX_RANK) {
+        return cg_tape_fail(tape, CG_ERR_SHAPE, "expand: a shape of %d axes: 0 to %d are possible", shape->rank,
+                            CG_MAX_RANK);
     }
     const cg_shape *from = cg_tensor_shape(x);
     int missing = shape->rank - from->rank;
@@ -241,6 +264,9 @@ cg_tensor *cg_expand(cg_tape *tape, cg_tensor *x, const cg_shape *shape) {
         return cg_tape_fail(tape, CG_ERR_SHAPE, "expand: %s does not broadcast to %s",
                             cg_shape_print(from, CG_SHAPE_TEXT), cg_shape_print(shape, CG_SHAPE_TEXT));
     }
+    if (!cg_ops_shape_fits(tape, "expand", &out)) {
+        return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
     if (cg_shape_numel(&out) == cg_tensor_numel(x)) {
         return cg_reshape(tape, x, &out);
     }
@@ -252,7 +278,7 @@ cg_tensor *cg_expand(cg_tape *tape, cg_tensor *x, const cg_shape *shape) {
 }
 
 cg_tensor *cg_repeat(cg_tape *tape, cg_tensor *x, const int64_t *times, int count) {
-    if (!cg_tape_accepts(tape, "repeat", &x, 1)) {
+    if (!cg_tape_accepts(tape, "repeat", &x, 1) || !cg_ops_given(tape, "repeat", "the counts", times)) {
         return cg_tape_fail_status(tape, cg_tape_status(tape));
     }
     const cg_shape *shape = cg_tensor_shape(x);
@@ -265,11 +291,18 @@ cg_tensor *cg_repeat(cg_tape *tape, cg_tensor *x, const int64_t *times, int coun
         int axis = i - (count - shape->rank);
         out.dim[i] = axis >= 0 ? shape->dim[axis] : 1;
     }
+    cg_shape full = out;
     for (int i = 0; i < count; i++) {
         if (times[i] < 0) {
             return cg_tape_fail(tape, CG_ERR_ARGUMENT, "repeat: count %lld of axis %d is negative", (long long)times[i],
                                 i);
         }
+        full.dim[i] = cg_ops_times(full.dim[i], times[i]);
+    }
+    if (!cg_ops_shape_fits(tape, "repeat", &full)) {
+        return cg_tape_fail_status(tape, cg_tape_status(tape));
+    }
+    for (int i = 0; i < count; i++) {
         cg_shape around = cg_ops_around(&out, i, i);
         cg_shape once = CG_SHAPE(around.dim[0], 1, around.dim[1] * around.dim[2]), several = once;
         several.dim[1] = times[i];

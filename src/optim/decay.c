@@ -1,15 +1,13 @@
 /*
  * Schedules that multiply the learning rate by a factor of the step alone: StepLR, MultiStepLR, ExponentialLR,
- * ConstantLR, LinearLR, and CosineAnnealingLR. PyTorch multiplies the rate of the step before; these are the same
- * values in closed form, which knows no rounding errors that add up.
+ * ConstantLR, LinearLR, PolynomialLR, and CosineAnnealingLR. PyTorch multiplies the rate of the step before; these are
+ * the same values in closed form, which knows no rounding errors that add up.
  */
 #include <math.h>
 #include <stdlib.h>
 
 #include "alloc.h"
 #include "schedule.h"
-
-static const double pi = 3.14159265358979323846;
 
 static cg_status step_create(cg_schedule *schedule, const cg_arguments *arguments) {
     schedule->decay.every = cg_argument_int(arguments, "step_size");
@@ -140,6 +138,36 @@ const cg_schedule_class cg_linear_lr_class = {
     .at = linear_at,
 };
 
+static cg_status polynomial_create(cg_schedule *schedule, const cg_arguments *arguments) {
+    schedule->decay.every = cg_argument_int(arguments, "total_iters");
+    schedule->decay.power = cg_argument_real(arguments, "power");
+    return CG_OK;
+}
+
+/* Steps until it has come down. */
+static int64_t way_down(const cg_schedule *schedule) {
+    return schedule->decay.every > 0 ? schedule->decay.every : 0;
+}
+
+/* Down to 0 at total_iters; PyTorch never begins where that is 0 or less. */
+static cg_status polynomial_at(const cg_schedule *schedule, int64_t step, double *lr, double *momentum) {
+    (void)momentum;
+    const cg_decay *decay = &schedule->decay;
+    if (decay->every > 0) {
+        int64_t passed = step < decay->every ? step : decay->every;
+        *lr *= pow(1.0 - (double)passed / (double)decay->every, decay->power);
+    }
+    return CG_OK;
+}
+
+const cg_schedule_class cg_polynomial_lr_class = {
+    .name = "PolynomialLR",
+    .signature = "total_iters: int = 5, power: float = 1.0, last_epoch: later = -1",
+    .create = polynomial_create,
+    .at = polynomial_at,
+    .length = way_down,
+};
+
 static cg_status cosine_create(cg_schedule *schedule, const cg_arguments *arguments) {
     schedule->decay.every = cg_argument_int(arguments, "T_max");
     schedule->decay.end = cg_argument_real(arguments, "eta_min");
@@ -153,7 +181,7 @@ static cg_status cosine_create(cg_schedule *schedule, const cg_arguments *argume
 static cg_status cosine_at(const cg_schedule *schedule, int64_t step, double *lr, double *momentum) {
     (void)momentum;
     const cg_decay *decay = &schedule->decay;
-    double angle = pi * (double)(step % (2 * decay->every)) / (double)decay->every;
+    double angle = CG_PI * (double)(step % (2 * decay->every)) / (double)decay->every;
     *lr = decay->end + (*lr - decay->end) * (1 + cos(angle)) / 2;
     return CG_OK;
 }
@@ -163,4 +191,5 @@ const cg_schedule_class cg_cosine_annealing_lr_class = {
     .signature = "T_max: positive, eta_min: float = 0.0, last_epoch: later = -1",
     .create = cosine_create,
     .at = cosine_at,
+    .length = way_down,
 };

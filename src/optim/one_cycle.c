@@ -5,8 +5,6 @@
 
 #include "schedule.h"
 
-static const double pi = 3.14159265358979323846;
-
 /* total_steps, or epochs times steps_per_epoch. */
 static cg_status take_steps(cg_one_cycle *cycle, const cg_arguments *arguments) {
     if (!cg_argument_is_none(arguments, "total_steps")) {
@@ -57,7 +55,7 @@ static cg_status create(cg_schedule *schedule, const cg_arguments *arguments) {
 }
 
 static double anneal(const cg_one_cycle *cycle, const double ends[2], double share) {
-    return cycle->cosine ? ends[1] + (ends[0] - ends[1]) / 2 * (cos(pi * share) + 1)
+    return cycle->cosine ? ends[1] + (ends[0] - ends[1]) / 2 * (cos(CG_PI * share) + 1)
                          : (ends[1] - ends[0]) * share + ends[0];
 }
 
@@ -80,6 +78,10 @@ static cg_status at(const cg_schedule *schedule, int64_t step, double *lr, doubl
     return CG_OK;
 }
 
+static int64_t length(const cg_schedule *schedule) {
+    return schedule->one_cycle.total_steps;
+}
+
 const cg_schedule_class cg_one_cycle_lr_class = {
     .name = "OneCycleLR",
     .signature = "max_lr: float, total_steps: positive | None = None, epochs: positive | None = None, "
@@ -89,4 +91,5 @@ const cg_schedule_class cg_one_cycle_lr_class = {
                  "final_div_factor: float = 10000.0, three_phase: bool = False, last_epoch: later = -1",
     .create = create,
     .at = at,
+    .length = length,
 };

@@ -2,7 +2,6 @@
 #include "optimizer.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "alloc.h"
@@ -10,7 +9,10 @@
 #include "number.h"
 #include "record.h"
 
-static const cg_optimizer_class *const classes[] = {&cg_sgd_class, &cg_adam_class, &cg_adamw_class};
+static const cg_optimizer_class *const classes[] = {
+    &cg_sgd_class,      &cg_adam_class,  &cg_adamw_class, &cg_rmsprop_class, &cg_adagrad_class,
+    &cg_adadelta_class, &cg_nadam_class, &cg_radam_class, &cg_lion_class,    &cg_lamb_class,
+};
 
 static const char *class_name_at(size_t index) {
     return index < sizeof classes / sizeof *classes ? classes[index]->name : NULL;
@@ -25,95 +27,67 @@ static const cg_optimizer_class *find_class(const char *name) {
     return NULL;
 }
 
-cg_status cg_optimizer_not_negative(const cg_arguments *arguments, const char *name) {
-    double value = cg_argument_real(arguments, name);
-    if (!(value >= 0 && isfinite(value))) {
-        return cg_fail(CG_ERR_ARGUMENT, "%s: %s is %g, expected a finite number of at least 0", arguments->call->text,
-                       name, value);
+/* The parameters must be numbers on one device; states and hyper have their dtype. */
+static cg_status check_parameters(const cg_optimizer_class *class, cg_tensor *const *parameters, size_t count) {
+    if (count == 0) {
+        return cg_fail(CG_ERR_ARGUMENT, "%s: there are no parameters to train", class->name);
+    }
+    CG_TRY(cg_parameters_given(class->name, parameters, count));
+    cg_dtype dtype = cg_tensor_dtype(parameters[0]);
+    for (size_t i = 0; i < count; i++) {
+        if (cg_tensor_device(parameters[i]) != cg_tensor_device(parameters[0])) {
+            return cg_fail(CG_ERR_DEVICE, "%s: parameters 0 and %zu are on different devices", class->name, i);
+        }
+        if (cg_tensor_dtype(parameters[i]) != dtype || (dtype != CG_F32 && dtype != CG_F64)) {
+            return cg_fail(CG_ERR_DTYPE, "%s: parameter %zu is %s, parameter 0 is %s; all must be f32 or all f64",
+                           class->name, i, cg_dtype_name(cg_tensor_dtype(parameters[i])), cg_dtype_name(dtype));
+        }
     }
     return CG_OK;
 }
 
-/* The parameters must be numbers on one device; hyper has their dtype. */
-static cg_status take_parameters(cg_optimizer *optimizer, cg_tensor *const *parameters, size_t count) {
-    if (count == 0) {
-        return cg_fail(CG_ERR_ARGUMENT, "%s: there are no parameters to train", optimizer->class->name);
-    }
-    optimizer->parameters = cg_alloc(count * sizeof *parameters);
-    if (optimizer->parameters == NULL) {
+static cg_status take_parameters(cg_optimizer *optimizer, cg_tensor *const *parameters, const char *const *names,
+                                 size_t count) {
+    optimizer->members = cg_alloc_zero(count, sizeof *optimizer->members);
+    if (optimizer->members == NULL) {
         return CG_ERR_MEMORY;
     }
-    memcpy(optimizer->parameters, parameters, count * sizeof *parameters);
     optimizer->count = count;
-    cg_dtype dtype = cg_tensor_dtype(parameters[0]);
     for (size_t i = 0; i < count; i++) {
-        if (cg_tensor_device(parameters[i]) != cg_tensor_device(parameters[0])) {
-            return cg_fail(CG_ERR_DEVICE, "%s: parameters 0 and %zu are on different devices", optimizer->class->name,
-                           i);
+        cg_text name = {0};
+        if (names != NULL) {
+            cg_text_append(&name, "%s", names[i]);
+        } else {
+            cg_text_append(&name, "%zu", i);
         }
-        if (cg_tensor_dtype(parameters[i]) != dtype || (dtype != CG_F32 && dtype != CG_F64)) {
-            return cg_fail(CG_ERR_DTYPE, "%s: parameter %zu is %s, parameter 0 is %s; all must be f32 or all f64",
-                           optimizer->class->name, i, cg_dtype_name(cg_tensor_dtype(parameters[i])),
-                           cg_dtype_name(dtype));
-        }
-    }
-    const cg_shape shape = CG_SHAPE((int64_t)optimizer->class->n_hyper);
-    return cg_tensor_create(cg_tensor_device(parameters[0]), dtype, &shape, &optimizer->hyper);
-}
-
-/* State `which` of parameter `index`: zeros of its shape, "0.weight.exp_avg". */
-static cg_status add_state(cg_optimizer *optimizer, size_t index, size_t which, const char *const *names) {
-    size_t place = index * optimizer->n_states + which;
-    cg_tensor *parameter = optimizer->parameters[index];
-    cg_text name = {0};
-    if (names != NULL) {
-        cg_text_append(&name, "%s", names[index]);
-    } else {
-        cg_text_append(&name, "%zu", index);
-    }
-    cg_text_append(&name, ".%s", optimizer->class->states[which]);
-    optimizer->state_names[place] = name.bytes;
-    if (name.failed) {
-        return CG_ERR_MEMORY;
-    }
-    return cg_tensor_create(cg_tensor_device(parameter), cg_tensor_dtype(parameter), cg_tensor_shape(parameter),
-                            &optimizer->states[place]);
-}
-
-static cg_status add_states(cg_optimizer *optimizer, const char *const *names) {
-    size_t total = optimizer->count * optimizer->n_states;
-    optimizer->states = cg_alloc_zero(total, sizeof *optimizer->states);
-    optimizer->state_names = cg_alloc_zero(total, sizeof *optimizer->state_names);
-    if (optimizer->states == NULL || optimizer->state_names == NULL) {
-        return CG_ERR_MEMORY;
-    }
-    for (size_t i = 0; i < optimizer->count; i++) {
-        for (size_t which = 0; which < optimizer->n_states; which++) {
-            CG_TRY(add_state(optimizer, i, which, names));
+        optimizer->members[i] = (cg_member){.parameter = parameters[i], .name = name.bytes};
+        if (name.failed) {
+            return CG_ERR_MEMORY;
         }
     }
     return CG_OK;
 }
 
 static cg_status take_arguments(cg_optimizer *optimizer, const cg_arguments *arguments) {
-    CG_TRY(optimizer->class->create(optimizer, arguments));
-    optimizer->lr = cg_argument_real(arguments, "lr");
+    cg_settings settings;
+    CG_TRY(cg_settings_read(optimizer->class, arguments, &settings));
     cg_arguments_print_all(arguments, 1, &optimizer->options);
-    return optimizer->options.failed ? CG_ERR_MEMORY : CG_OK;
+    CG_TRY(optimizer->options.failed ? CG_ERR_MEMORY : CG_OK);
+    return cg_optimizer_grow(optimizer, &settings);
 }
 
 static cg_status build(cg_optimizer *optimizer, const cg_expression *call, cg_tensor *const *parameters,
                        const char *const *names, size_t count) {
     cg_arguments arguments;
     CG_TRY(cg_arguments_bind(call, optimizer->class->signature, &arguments));
-    cg_status status = take_arguments(optimizer, &arguments);
+    cg_status status = check_parameters(optimizer->class, parameters, count);
+    status = status != CG_OK ? status : take_parameters(optimizer, parameters, names, count);
+    status = status != CG_OK ? status : take_arguments(optimizer, &arguments);
     cg_arguments_free(&arguments);
-    CG_TRY(status);
-    CG_TRY(take_parameters(optimizer, parameters, count));
-    for (size_t i = 0; i < CG_OPTIMIZER_MAX_HYPER; i++) {
-        optimizer->written[i] = (double)NAN; /* nothing equals it: the first step writes */
+    for (size_t i = 0; i < count && status == CG_OK; i++) {
+        status = cg_member_add_states(optimizer, &optimizer->members[i]);
     }
-    return add_states(optimizer, names);
+    return status;
 }
 
 /* The optimizer's class and an empty optimizer of it. */
@@ -179,59 +153,50 @@ void cg_optimizer_destroy(cg_optimizer *optimizer) {
     if (optimizer == NULL) {
         return;
     }
-    size_t total = cg_optimizer_state_count(optimizer);
-    for (size_t i = 0; i < total; i++) {
-        cg_tensor_destroy(optimizer->states != NULL ? optimizer->states[i] : NULL);
-        cg_free(optimizer->state_names != NULL ? optimizer->state_names[i] : NULL);
+    for (size_t i = 0; i < optimizer->count; i++) {
+        cg_member_clear_states(&optimizer->members[i]);
+        cg_free(optimizer->members[i].name);
     }
-    cg_tensor_destroy(optimizer->hyper);
+    for (size_t i = 0; i < optimizer->n_groups; i++) {
+        cg_tensor_destroy(optimizer->groups[i].hyper);
+    }
     cg_text_free(&optimizer->options);
-    cg_free(optimizer->states);
-    cg_free(optimizer->state_names);
-    cg_free(optimizer->parameters);
+    cg_free(optimizer->members);
+    cg_free(optimizer->groups);
     cg_free(optimizer);
 }
 
-/* Writes hyper when the next step's values are others than the last one's. */
-static cg_status write_hyper(cg_optimizer *optimizer) {
-    double values[CG_OPTIMIZER_MAX_HYPER] = {0};
-    size_t count = optimizer->class->n_hyper;
-    optimizer->class->hyper(optimizer, values);
-    bool same = true;
-    for (size_t i = 0; i < count; i++) {
-        same = same && values[i] == optimizer->written[i];
-    }
-    if (same) {
-        return CG_OK;
-    }
-    CG_TRY(cg_tensor_write_f64(optimizer->hyper, values, (int64_t)count));
-    memcpy(optimizer->written, values, sizeof values);
-    return CG_OK;
+/* LAMB's second half: the direction, as long as the parameter is. */
+static void record_scaled(cg_tape *tape, cg_tensor *hyper, cg_tensor *parameter, cg_tensor *direction) {
+    cg_tensor *inputs[] = {hyper, direction, cg_norm(tape, parameter, 2.0, CG_ALL_AXES, false),
+                           cg_norm(tape, direction, 2.0, CG_ALL_AXES, false)};
+    cg_record(tape, CG_OP_LAMB_STEP, NULL, inputs, 4, &parameter, 1, NULL);
 }
 
-static void record_update(cg_optimizer *optimizer, cg_tape *tape, size_t index) {
-    cg_tensor *parameter = optimizer->parameters[index];
-    cg_tensor *inputs[] = {optimizer->hyper, cg_tensor_grad(parameter)};
-    cg_tensor *outputs[1 + CG_OPTIMIZER_MAX_STATES] = {parameter};
-    uint32_t n_outputs = 1;
-    for (; n_outputs <= CG_OPTIMIZER_MAX_STATES && optimizer->class->states[n_outputs - 1] != NULL; n_outputs++) {
-        bool present = n_outputs <= optimizer->n_states;
-        outputs[n_outputs] = present ? optimizer->states[index * optimizer->n_states + n_outputs - 1] : NULL;
+static void record_update(const cg_optimizer *optimizer, cg_tape *tape, const cg_member *member) {
+    cg_tensor *hyper = optimizer->groups[member->group].hyper;
+    cg_tensor *inputs[] = {hyper, cg_tensor_grad(member->parameter)};
+    cg_tensor *outputs[1 + CG_UPDATE_MAX_STATES] = {member->parameter};
+    memcpy(outputs + 1, member->states, CG_UPDATE_MAX_STATES * sizeof *outputs);
+    cg_record(tape, optimizer->class->op, NULL, inputs, 2, outputs, cg_kind(optimizer->class->op)->outputs, NULL);
+    if (optimizer->class->keeps_direction) {
+        record_scaled(tape, hyper, member->parameter, member->states[CG_UPDATE_MAX_STATES - 1]);
     }
-    cg_record(tape, optimizer->class->op, &optimizer->attrs, inputs, 2, outputs, n_outputs, NULL);
 }
 
 cg_status cg_optimizer_step(cg_optimizer *optimizer, cg_tape *tape) {
-    if (cg_tape_status(tape) == CG_OK && cg_tape_accepts(tape, optimizer->class->name, &optimizer->hyper, 1)) {
-        cg_status status = write_hyper(optimizer);
+    if (cg_tape_status(tape) == CG_OK &&
+        cg_tape_accepts(tape, optimizer->class->name, &optimizer->groups[0].hyper, 1)) {
+        cg_status status = cg_optimizer_write_hyper(optimizer);
         if (status != CG_OK) {
             cg_tape_blame(tape, status);
         }
     }
     for (size_t i = 0; i < optimizer->count && cg_tape_status(tape) == CG_OK; i++) {
-        if (cg_tensor_has_grad(optimizer->parameters[i])) {
-            record_update(optimizer, tape, i);
-            cg_tensor_zero_grad(optimizer->parameters[i]);
+        const cg_member *member = &optimizer->members[i];
+        if (cg_tensor_has_grad(member->parameter)) {
+            record_update(optimizer, tape, member);
+            cg_tensor_zero_grad(member->parameter);
         }
     }
     if (cg_tape_status(tape) != CG_OK) {
@@ -242,11 +207,11 @@ cg_status cg_optimizer_step(cg_optimizer *optimizer, cg_tape *tape) {
 }
 
 double cg_optimizer_lr(const cg_optimizer *optimizer) {
-    return optimizer->lr;
+    return optimizer->groups[0].settings.lr;
 }
 
 void cg_optimizer_set_lr(cg_optimizer *optimizer, double lr) {
-    optimizer->lr = lr;
+    optimizer->groups[0].settings.lr = lr;
 }
 
 int64_t cg_optimizer_steps(const cg_optimizer *optimizer) {
@@ -255,24 +220,62 @@ int64_t cg_optimizer_steps(const cg_optimizer *optimizer) {
 
 void cg_optimizer_set_steps(cg_optimizer *optimizer, int64_t steps) {
     optimizer->steps = steps;
+    for (size_t i = 0; i < optimizer->n_groups; i++) {
+        optimizer->groups[i].written[CG_HYPER_PRODUCT] = (double)NAN; /* the state that was loaded has it */
+    }
+}
+
+size_t cg_optimizer_parameter_count(const cg_optimizer *optimizer) {
+    return optimizer->count;
+}
+
+cg_tensor *cg_optimizer_parameter(const cg_optimizer *optimizer, size_t index, const char **name, size_t *group) {
+    const cg_member *member = index < optimizer->count ? &optimizer->members[index] : NULL;
+    if (name != NULL) {
+        *name = member != NULL ? member->name : NULL;
+    }
+    if (group != NULL) {
+        *group = member != NULL ? member->group : 0;
+    }
+    return member != NULL ? member->parameter : NULL;
+}
+
+/* State number `index` of those that have a name; NULL when there are fewer, *count of them. */
+static cg_tensor *state_at(const cg_optimizer *optimizer, size_t index, const char **name, size_t *count) {
+    *count = 0;
+    for (size_t i = 0; i < optimizer->count; i++) {
+        const cg_member *member = &optimizer->members[i];
+        for (size_t which = 0; which < CG_MEMBER_STATES; which++) {
+            if (member->state_names[which] != NULL && (*count)++ == index) {
+                *name = member->state_names[which];
+                return member->states[which];
+            }
+        }
+    }
+    return NULL;
 }
 
 size_t cg_optimizer_state_count(const cg_optimizer *optimizer) {
-    return optimizer->count * optimizer->n_states;
+    const char *name;
+    size_t count;
+    state_at(optimizer, SIZE_MAX, &name, &count);
+    return count;
 }
 
 cg_tensor *cg_optimizer_state(const cg_optimizer *optimizer, size_t index, const char **name) {
-    bool there = index < cg_optimizer_state_count(optimizer);
+    const char *found = NULL;
+    size_t count;
+    cg_tensor *state = state_at(optimizer, index, &found, &count);
     if (name != NULL) {
-        *name = there ? optimizer->state_names[index] : NULL;
+        *name = found;
     }
-    return there ? optimizer->states[index] : NULL;
+    return state;
 }
 
 size_t cg_optimizer_print(const cg_optimizer *optimizer, char *text, size_t size) {
     char lr[CG_NUMBER_SIZE];
     cg_text whole = {0};
-    cg_text_append(&whole, "%s(lr=%s, %s)", optimizer->class->name, cg_number_print(optimizer->lr, lr),
+    cg_text_append(&whole, "%s(lr=%s, %s)", optimizer->class->name, cg_number_print(cg_optimizer_lr(optimizer), lr),
                    cg_text_get(&optimizer->options));
     size_t length = cg_text_copy(&whole, text, size);
     cg_text_free(&whole);

@@ -6,42 +6,83 @@
 
 #include "arguments.h"
 
-#define CG_OPTIMIZER_MAX_STATES 2
-#define CG_OPTIMIZER_MAX_HYPER 3
+/* Places in hyper that all of them share, before those that a row of updates.def names. */
+enum { CG_HYPER_LR = 0, CG_HYPER_SIGN = 1, CG_HYPER_DECAY = 2, CG_HYPER_SHRINK = 3, CG_HYPER_OWN = 4 };
+
+/* Where NAdam keeps the product of its momenta, which the next step needs. */
+#define CG_HYPER_PRODUCT 11
+
+/* The arguments of an optimizer; those that it does not take are 0. */
+typedef struct cg_settings {
+    double lr, momentum, beta2; /* momentum is the first beta where there are two */
+    double eps, weight_decay, dampening, alpha, rho, lr_decay, initial_accumulator_value, momentum_decay;
+    bool nesterov, amsgrad, centered, maximize, decoupled, bias_correction;
+} cg_settings;
 
 typedef struct cg_optimizer_class {
     const char *name;
-    const char *signature;                       /* what arguments.h reads; the first argument is lr */
-    uint32_t op;                                 /* inputs hyper and grad; outputs param and the states */
-    const char *states[CG_OPTIMIZER_MAX_STATES]; /* "momentum_buffer"; NULL: no more */
-    size_t n_hyper;
-    /* Checks the arguments and fills the op's attributes. */
-    cg_status (*create)(cg_optimizer *optimizer, const cg_arguments *arguments);
-    /* What the next step writes into hyper: all that changes from step to step. */
-    void (*hyper)(const cg_optimizer *optimizer, double *values);
+    const char *signature;                    /* what arguments.h reads; the first argument is lr */
+    uint32_t op;                              /* inputs hyper and grad; outputs param and the states */
+    const char *states[CG_UPDATE_MAX_STATES]; /* "momentum_buffer"; NULL: none, or one that is no state to be saved */
+    bool decoupled;                           /* the weight decay is not added to the gradient */
+    bool keeps_product;                       /* as NAdam does */
+    bool keeps_direction;                     /* as LAMB does: the step is scaled by norms, in a second op */
+    cg_status (*check)(const cg_settings *settings);        /* of arguments together; NULL: nothing to check */
+    bool (*has)(const cg_settings *settings, size_t state); /* NULL: all states are always there */
+    /* Fills hyper from CG_HYPER_OWN on for step `step`, the first being 1. */
+    void (*numbers)(const cg_settings *settings, double step, double *hyper);
 } cg_optimizer_class;
+
+/* Parameters that share their arguments. */
+typedef struct cg_group {
+    cg_settings settings;
+    double initial_lr, initial_momentum;
+    cg_tensor *hyper;
+    double written[CG_UPDATE_NUMBERS]; /* what hyper holds; NaN: not known */
+} cg_group;
+
+/* One state more than an op has: the product. */
+#define CG_MEMBER_STATES (CG_UPDATE_MAX_STATES + 1)
+
+typedef struct cg_member {
+    cg_tensor *parameter;
+    char *name;
+    size_t group;
+    cg_tensor *states[CG_MEMBER_STATES]; /* the optimizer's; NULL: not there */
+    char *state_names[CG_MEMBER_STATES]; /* NULL: not to be saved */
+} cg_member;
 
 struct cg_optimizer {
     const cg_optimizer_class *class;
-    double lr;
     int64_t steps;
-    union {
-        cg_sgd_attrs sgd;
-        cg_adam_attrs adam;
-    } attrs;
     cg_text options; /* all arguments but lr, as printed */
-    cg_tensor **parameters;
+    cg_group *groups;
+    size_t n_groups;
+    cg_member *members;
     size_t count;
-    size_t n_states;    /* of each parameter */
-    cg_tensor **states; /* those of parameter 0, then of 1, ...; they are the optimizer's */
-    char **state_names;
-    cg_tensor *hyper;
-    double written[CG_OPTIMIZER_MAX_HYPER]; /* what hyper holds */
 };
 
-/* CG_ERR_ARGUMENT unless the value of that name is a number of at least 0. */
-cg_status cg_optimizer_not_negative(const cg_arguments *arguments, const char *name) CG_MUST_USE;
+/* groups.c: the settings that arguments say, checked. */
+cg_status cg_settings_read(const cg_optimizer_class *class, const cg_arguments *arguments,
+                           cg_settings *settings) CG_MUST_USE;
 
-extern const cg_optimizer_class cg_sgd_class, cg_adam_class, cg_adamw_class;
+/* Whether a name is what a pattern says: * any text, ? any character. */
+bool cg_name_matches(const char *pattern, const char *name);
+
+/* Adds a group of those settings, without members. */
+cg_status cg_optimizer_grow(cg_optimizer *optimizer, const cg_settings *settings) CG_MUST_USE;
+
+/* Gives a member of a group the states that the group's settings ask for and it has not, new. */
+cg_status cg_member_add_states(const cg_optimizer *optimizer, cg_member *member) CG_MUST_USE;
+void cg_member_clear_states(cg_member *member);
+
+/* Whether all parameters are there; `who` is named in the error. */
+cg_status cg_parameters_given(const char *who, cg_tensor *const *parameters, size_t count) CG_MUST_USE;
+
+/* Writes each group's hyper where the next step's numbers are others than the last one's. */
+cg_status cg_optimizer_write_hyper(cg_optimizer *optimizer) CG_MUST_USE;
+
+extern const cg_optimizer_class cg_sgd_class, cg_rmsprop_class, cg_adagrad_class, cg_adadelta_class, cg_adam_class,
+    cg_adamw_class, cg_nadam_class, cg_radam_class, cg_lion_class, cg_lamb_class;
 
 #endif

@@ -27,8 +27,10 @@
 #define ROWS(...)                                                                                                      \
     { .shape = CG_SHAPE(__VA_ARGS__), .values = GRADCHECK_ROWS }
 
-/* i64 classes 0 .. n - 1. */
+/* i64 classes 0 .. n - 1; one alone, of shape []. */
 #define CLASSES(n, ...)                                                                                                \
     { .shape = CG_SHAPE(__VA_ARGS__), .classes = (n) }
+#define CLASS(n)                                                                                                       \
+    { .classes = (n) }
 
 #endif

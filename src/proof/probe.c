@@ -202,6 +202,7 @@ static cg_status apply(test_probe *probe, cg_tensor **outputs, size_t *n_outputs
     for (uint32_t i = 0; i < probe->test->n_inputs; i++) {
         inputs[i] = probe->leaves[i].tensor;
     }
+    inputs[0] = probe->shares_input ? inputs[1] : inputs[0];
     if (probe->module != NULL) {
         *n_outputs = PROBE_MAX_OUTPUTS;
         return cg_module_call(probe->module, probe->tape, inputs, probe->test->n_inputs, outputs, n_outputs);
@@ -239,7 +240,7 @@ static cg_status open_outputs(test_probe *probe, cg_tensor *const *outputs, size
 
 static cg_status backward_and_read(test_probe *probe, cg_tensor *const *outputs, bool backward) {
     for (size_t i = 0; i < probe->n_outputs && backward; i++) {
-        if (probe->outputs[i].grad != NULL) {
+        if (probe->outputs[i].grad != NULL && cg_tensor_requires_grad(outputs[i])) {
             CG_TRY(cg_backward_from(probe->tape, outputs[i], probe->outputs[i].grad));
         }
     }

@@ -31,6 +31,7 @@ typedef struct test_probe {
     const gradcheck_case *test;
     cg_device *device;
     cg_tape *tape;
+    bool shares_input; /* input 1 stands for input 0 as well */
     cg_module *module; /* NULL: the case has a build function */
     probe_leaf leaves[PROBE_MAX_LEAVES];
     size_t n_leaves;

@@ -2,7 +2,8 @@
  * The proofs of a gradient. A case says how an output is made of input tensors, by ops or by a module; the proofs are
  * 1. the reference in double: analytic against central differences, every element;
  * 2. the device in float: every output, gradient and buffer against the reference in double on the same float bytes;
- * 3. the device in float: directional central differences on the device itself.
+ * 3. the device in float: directional central differences on the device itself;
+ * 4. the device in float: gradients that add up, that are not wanted, of one tensor in two places; extreme values.
  * A failure leaves a message (cg_error_message) with the case, the proof, max_abs, max_rel and the place.
  */
 #ifndef CLGRAD_PROOF_H
@@ -72,6 +73,9 @@ cg_status gradcheck_against(const gradcheck_case *test, cg_device *device, cg_de
 
 /* Proof 3, along so many directions. The oracle chooses those that cross no kink. */
 cg_status gradcheck_difference(const gradcheck_case *test, cg_device *device, cg_device *oracle, int directions);
+
+/* Proof 4: see edges.c. */
+cg_status gradcheck_edges(const gradcheck_case *test, cg_device *device, cg_device *oracle);
 
 /* About what proofs 2 and 3 cost on the device, in multiply-adds. */
 cg_status gradcheck_cost(const gradcheck_case *test, cg_device *oracle, int directions, double *multiply_adds);

@@ -8,6 +8,7 @@
 #include "alloc.h"
 #include "collector.h"
 #include "evaluator.h"
+#include "metrics.h"
 
 struct cg_evaluator {
     cg_module *model, *loss;
@@ -20,6 +21,8 @@ struct cg_evaluator {
     cg_collector losses, predictions;
     double *loss_values;           /* [batches] */
     int64_t *predicted, *expected; /* [n]; NULL when the target is a number */
+    cg_metrics **metrics;          /* that are told of each batch */
+    size_t n_metrics, metrics_capacity;
 };
 
 cg_status cg_model_device(const cg_module *model, cg_device **device) {
@@ -45,6 +48,11 @@ cg_status cg_model_fits(cg_module *model, const cg_data *data, int64_t batch) {
         return cg_fail(
             CG_ERR_SHAPE, "the model's output is %s, the data '%s' has %lld classes: the last layer needs %lld outputs",
             cg_shape_print(&output, CG_SHAPE_TEXT), info->name, (long long)info->classes, (long long)info->classes);
+    }
+    if (info->targets > 0 && (output.rank != 2 || output.dim[1] != info->targets)) {
+        return cg_fail(CG_ERR_SHAPE, "the model's output is %s, the data '%s' has %lld numbers to learn: %s is needed",
+                       cg_shape_print(&output, CG_SHAPE_TEXT), info->name, (long long)info->targets,
+                       cg_shape_print(&CG_SHAPE(batch, info->targets), CG_SHAPE_TEXT));
     }
     return CG_OK;
 }
@@ -127,9 +135,30 @@ void cg_evaluator_destroy(cg_evaluator *e) {
     cg_free(e->loss_values);
     cg_free(e->predicted);
     cg_free(e->expected);
+    cg_free(e->metrics);
     cg_loader_destroy(e->loader);
     cg_tape_destroy(e->tape);
     cg_free(e);
+}
+
+cg_status cg_evaluator_measure(cg_evaluator *e, cg_metrics *metrics) {
+    if (cg_metrics_data(metrics) != e->data) {
+        return cg_fail(CG_ERR_ARGUMENT, "the metrics are of the data '%s', not of this '%s'",
+                       cg_data_describe(cg_metrics_data(metrics))->name, cg_data_describe(e->data)->name);
+    }
+    if (!CG_GROW(e->metrics, e->n_metrics, e->metrics_capacity)) {
+        return CG_ERR_MEMORY;
+    }
+    e->metrics[e->n_metrics++] = metrics;
+    return CG_OK;
+}
+
+/* Reads the output where somebody wants it. */
+static cg_status tell_metrics(const cg_evaluator *e, cg_tensor *output, size_t index, int64_t n) {
+    for (size_t i = 0; i < e->n_metrics; i++) {
+        CG_TRY(cg_metrics_add_range(e->metrics[i], (int64_t)index * e->batch, n, output));
+    }
+    return CG_OK;
 }
 
 static cg_status run_batch(cg_evaluator *e, const cg_batch *batch, size_t index) {
@@ -140,6 +169,8 @@ static cg_status run_batch(cg_evaluator *e, const cg_batch *batch, size_t index)
     if (e->expected) {
         CG_TRY(cg_copy(e->tape, e->predictions.slots[index], cg_argmax(e->tape, output, -1)));
     }
+    CG_TRY(e->n_metrics > 0 ? cg_tape_status(e->tape) : CG_OK);
+    CG_TRY(tell_metrics(e, output, index, batch->n));
     return cg_tape_run(e->tape);
 }
 
@@ -177,6 +208,9 @@ static cg_status read_accuracy(cg_evaluator *e, double *accuracy) {
 
 cg_status cg_evaluator_run(cg_evaluator *e, cg_evaluation *evaluation) {
     *evaluation = (cg_evaluation){.loss = NAN, .accuracy = NAN, .n = e->n};
+    for (size_t i = 0; i < e->n_metrics; i++) {
+        cg_metrics_begin(e->metrics[i], e->split, e->n);
+    }
     if (e->n == 0) {
         return CG_OK;
     }

@@ -2,7 +2,7 @@
 #ifndef CLGRAD_EVALUATOR_H
 #define CLGRAD_EVALUATOR_H
 
-#include <clgrad/train.h>
+#include <clgrad/metrics.h>
 
 typedef struct cg_evaluator cg_evaluator;
 
@@ -11,6 +11,10 @@ cg_status cg_evaluator_create(cg_module *model, cg_module *loss, const cg_data *
                               cg_evaluator **evaluator) CG_MUST_USE;
 void cg_evaluator_destroy(cg_evaluator *evaluator);
 cg_status cg_evaluator_run(cg_evaluator *evaluator, cg_evaluation *evaluation) CG_MUST_USE;
+
+/* From now on each run leaves its figures in `metrics`, too; they are borrowed, and there may be several.
+ * CG_ERR_ARGUMENT when they were made for other data. */
+cg_status cg_evaluator_measure(cg_evaluator *evaluator, cg_metrics *metrics) CG_MUST_USE;
 
 /* The device that holds a model's parameters; CG_ERR_ARGUMENT for a model without any. */
 cg_status cg_model_device(const cg_module *model, cg_device **device) CG_MUST_USE;

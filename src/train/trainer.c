@@ -1,77 +1,55 @@
 /*
  * The training loop. A step is recorded and run without reading anything back: its loss is copied into a history on the
- * device, which is read every HISTORY steps and at the end of an epoch; the program hears of each step then.
+ * device, which is read every CG_HISTORY batches and at the end of an epoch; the program hears of each update then.
  */
+#include "trainer.h"
+
 #include <math.h>
-#include <time.h>
+#include <stdio.h>
 
 #include "alloc.h"
-#include "collector.h"
-#include "evaluator.h"
-#include "sample.h"
-
-#define HISTORY 16
-
-/* A step whose loss is still on the device. */
-typedef struct pending_step {
-    int64_t batch, step, samples, n;
-    double lr, seconds;
-} pending_step;
-
-/*
- * What an epoch's updates cost. Time is taken over stretches that begin and end with nothing left to do on the device,
- * so that no step waits for the clock; loading is taken off, but not where it was hidden behind the device's work. The
- * first step of each batch size builds kernels and fills pools: it is kept apart and counted as if it took as long per
- * sample as the others.
- */
-typedef struct step_clock {
-    double seconds, first_seconds;
-    int64_t samples, timed_samples;
-    double begin, loading, first_loading; /* of the stretch that runs */
-    int64_t steps, stretch_samples;
-} step_clock;
-
-struct cg_trainer {
-    cg_module *model, *loss;
-    cg_optimizer *optimizer;
-    const cg_data *data;
-    cg_train_options options;
-    cg_train_callbacks callbacks;
-    cg_device *device;
-    cg_tape *tape;
-    cg_loader *loader;
-    cg_evaluator *validation;
-    int64_t epoch, position, batches; /* finished epochs, finished batches of the next, batches in one */
-    int64_t samples;                  /* trained on in this epoch, by this run */
-    double begin;                     /* of the first update; 0: none yet */
-    step_clock clock;
-    bool seen_full, seen_last; /* batch sizes that have had their first step */
-    bool stop;                 /* a callback returned false */
-    cg_collector history;
-    cg_sample sample; /* for the running accuracy; empty when the target is a number */
-    pending_step pending[HISTORY];
-    size_t n_pending;
-    double loss_sum; /* of this epoch's losses that are known, weighted by samples */
-    int64_t loss_samples;
-};
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
+#include "nan_search.h"
 
 static cg_status check_options(const cg_train_options *options, const cg_data *data) {
     if (options->batch < 1) {
         return cg_fail(CG_ERR_ARGUMENT, "a batch of %lld: at least 1 is needed", (long long)options->batch);
     }
-    if (options->epochs < 0 || options->steps < 0 || options->save_every < 0 || options->stop_after < 0) {
-        return cg_fail(CG_ERR_ARGUMENT, "epochs, steps, save_every and stop_after must not be negative");
+    if (options->epochs < 0 || options->steps < 0 || options->save_every < 0 || options->stop_after < 0 ||
+        options->accumulate < 0 || options->patience < 0) {
+        return cg_fail(CG_ERR_ARGUMENT,
+                       "epochs, steps, save_every, stop_after, accumulate and patience must not be negative");
+    }
+    if (options->patience > 0 && cg_data_describe(data)->rows[CG_SPLIT_VALID] == 0) {
+        return cg_fail(CG_ERR_ARGUMENT,
+                       "patience goes by the validation loss, and the data '%s' has no validation rows",
+                       cg_data_describe(data)->name);
     }
     if (cg_data_describe(data)->rows[CG_SPLIT_TRAIN] == 0) {
         return cg_fail(CG_ERR_ARGUMENT, "the data '%s' has no training rows", cg_data_describe(data)->name);
     }
     return CG_OK;
+}
+
+static cg_status list_parameters(cg_trainer *t) {
+    t->n_parameters = cg_module_parameter_count(t->model);
+    t->parameters = cg_alloc(t->n_parameters * sizeof(cg_tensor *));
+    if (t->parameters == NULL) {
+        return CG_ERR_MEMORY;
+    }
+    for (size_t i = 0; i < t->n_parameters; i++) {
+        t->parameters[i] = cg_module_parameter(t->model, i, NULL);
+    }
+    return CG_OK;
+}
+
+/* What the options ask for and is told of the training as a program is. */
+static cg_status add_parts(cg_trainer *t) {
+    CG_TRY(cg_trainer_tune(t));
+    CG_TRY(cg_trainer_add_clipping(t));
+    CG_TRY(cg_trainer_add_schedule(t));
+    CG_TRY(cg_trainer_add_average(t));
+    t->n_parts = t->n_callbacks;
+    return cg_snapshot_create(t->model, t->optimizer, &t->snapshot);
 }
 
 static cg_status build(cg_trainer *t) {
@@ -83,26 +61,31 @@ static cg_status build(cg_trainer *t) {
         return CG_ERR_MEMORY;
     }
     CG_TRY(cg_loader_create(t->device, t->data, CG_SPLIT_TRAIN, t->options.batch, &t->loader));
+    CG_TRY(cg_loader_augment(t->loader));
     t->batches = cg_loader_batches(t->loader);
-    CG_TRY(cg_collector_create(t->device, cg_device_real(t->device), HISTORY, 1, &t->history));
+    CG_TRY(cg_collector_create(t->device, cg_device_real(t->device), CG_HISTORY, 1, &t->history));
     if (cg_data_describe(t->data)->classes > 0) {
         CG_TRY(cg_sample_create(t->device, t->options.batch, &t->sample));
     }
-    return cg_evaluator_create(t->model, t->loss, t->data, CG_SPLIT_VALID, t->options.batch, &t->validation);
+    CG_TRY(cg_evaluator_create(t->model, t->loss, t->data, CG_SPLIT_VALID, t->options.batch, &t->validation));
+    CG_TRY(list_parameters(t));
+    return add_parts(t);
 }
 
 cg_status cg_trainer_create(cg_module *model, cg_module *loss, cg_optimizer *optimizer, const cg_data *data,
-                            const cg_train_options *options, const cg_train_callbacks *callbacks,
-                            cg_trainer **trainer) {
+                            const cg_train_options *options, cg_trainer **trainer) {
     *trainer = NULL;
     cg_trainer *t = cg_alloc_zero(1, sizeof *t);
     if (!t) {
         return CG_ERR_MEMORY;
     }
-    *t = (cg_trainer){.model = model, .loss = loss, .optimizer = optimizer, .data = data, .options = *options};
-    if (callbacks) {
-        t->callbacks = *callbacks;
-    }
+    t->model = model;
+    t->loss = loss;
+    t->optimizer = optimizer;
+    t->data = data;
+    t->options = *options;
+    t->best = (cg_best){.loss = INFINITY, .accuracy = -INFINITY, .lowest_loss = INFINITY};
+    atomic_init(&t->cancelled, false);
     cg_status status = build(t);
     if (status != CG_OK) {
         cg_trainer_destroy(t);
@@ -116,11 +99,16 @@ void cg_trainer_destroy(cg_trainer *t) {
     if (!t) {
         return;
     }
+    cg_snapshot_clear(&t->snapshot);
+    cg_average_destroy(t->average);
+    cg_schedule_destroy(t->schedule);
+    cg_free(t->parameters);
     cg_evaluator_destroy(t->validation);
     cg_collector_clear(&t->history);
     cg_sample_clear(&t->sample);
     cg_loader_destroy(t->loader);
     cg_tape_destroy(t->tape);
+    cg_free(t->callbacks);
     cg_free(t);
 }
 
@@ -134,211 +122,247 @@ void cg_trainer_position(const cg_trainer *t, int64_t *epoch, int64_t *position)
     *position = t->position;
 }
 
-static int64_t steps_done(const cg_trainer *t) {
-    return t->epoch * t->batches + t->position;
+bool cg_trainer_out_of_patience(const cg_trainer *t) {
+    return t->options.patience > 0 && t->best.stale >= t->options.patience;
+}
+
+cg_best_epoch cg_trainer_best(const cg_trainer *t) {
+    return (cg_best_epoch){t->best.epoch, t->best.loss, t->best.accuracy};
 }
 
 static bool finished(const cg_trainer *t) {
+    if (cg_trainer_out_of_patience(t)) {
+        return true;
+    }
     if (t->options.stop_after > 0 && t->epoch >= t->options.stop_after) {
         return true;
     }
-    return t->options.steps > 0 ? steps_done(t) >= t->options.steps : t->epoch >= t->options.epochs;
+    return t->options.steps > 0 ? cg_trainer_updates(t) >= t->options.steps : t->epoch >= t->options.epochs;
 }
 
-/* What is true of every event; `epoch` and `step` are of the newest update. */
-static cg_progress progress_now(const cg_trainer *t) {
-    const cg_train_options *options = &t->options;
-    return (cg_progress){
-        .epoch = t->epoch + 1,
-        .epochs = options->steps > 0 ? 0 : options->epochs,
-        .step = steps_done(t),
-        .steps = options->steps > 0 ? options->steps : options->epochs * t->batches,
-        .batch = t->position,
-        .batches = t->batches,
-        .samples = t->samples,
-        .loss = t->loss_samples > 0 ? t->loss_sum / (double)t->loss_samples : NAN,
-        .accuracy = cg_sample_accuracy(&t->sample),
-        .lr = cg_optimizer_lr(t->optimizer),
-        .seconds = now() - t->begin,
-        .train_loss = NAN,
-        .valid_loss = NAN,
-        .valid_accuracy = NAN,
-    };
+static bool cancelled(cg_trainer *t) {
+    return atomic_load(&t->cancelled);
 }
 
-static void tell(cg_trainer *t, bool (*callback)(void *, const cg_progress *), const cg_progress *progress) {
-    if (callback && !callback(t->callbacks.context, progress)) {
-        t->stop = true;
+static cg_status fail_nan(cg_trainer *t, const cg_progress *progress) {
+    char cause[768];
+    cg_trainer_find_nan(t, progress->step, cause, sizeof cause);
+    return cg_fail(CG_ERR_NAN,
+                   "the loss is not a number in epoch %lld, step %lld (learning rate %g): try a smaller one%s",
+                   (long long)progress->epoch, (long long)progress->step, progress->lr, cause);
+}
+
+/* Tells of an update when the loss of its last batch is known. */
+static cg_status tell_loss(cg_trainer *t, const cg_pending *batch, double loss) {
+    t->loss_sum += loss * (double)batch->n;
+    t->loss_samples += batch->n;
+    t->update_loss += loss;
+    t->update_batches++;
+    if (!batch->ends_update) {
+        return CG_OK;
     }
+    cg_progress progress = cg_trainer_progress(t);
+    progress.step = batch->step;
+    progress.batch = batch->batch;
+    progress.samples = batch->samples;
+    progress.loss = t->update_loss / (double)t->update_batches;
+    progress.lr = batch->lr;
+    progress.seconds = batch->seconds;
+    t->update_loss = 0;
+    t->update_batches = 0;
+    CG_TRY(cg_trainer_tell(t, CG_ON_LOSS, &progress));
+    return isnan(progress.loss) ? fail_nan(t, &progress) : CG_OK;
 }
 
-static cg_status tell_step(cg_trainer *t, const pending_step *step, double loss) {
-    t->loss_sum += loss * (double)step->n;
-    t->loss_samples += step->n;
-    cg_progress progress = progress_now(t);
-    progress.step = step->step;
-    progress.batch = step->batch;
-    progress.samples = step->samples;
-    progress.loss = loss;
-    progress.lr = step->lr;
-    progress.seconds = step->seconds;
-    tell(t, t->callbacks.on_step, &progress);
-    if (isnan(loss)) {
-        return cg_fail(CG_ERR_NAN,
-                       "the loss is not a number in epoch %lld, step %lld (learning rate %g): try a smaller one",
-                       (long long)progress.epoch, (long long)step->step, step->lr);
-    }
-    return CG_OK;
-}
-
-/* The read of the history, from `begin` to `end`, has emptied the device's queue. Where it had to wait for more than a
- * part of a step, the queue was ahead of the device, and only the first loading of the stretch held it up. */
-static void end_stretch(step_clock *clock, double begin, double end) {
-    if (clock->steps > 0) {
-        double whole = end - clock->begin;
-        bool hidden = (end - begin) * (double)clock->steps > whole / 4;
-        clock->seconds += whole - (hidden ? clock->first_loading : clock->loading);
-        clock->timed_samples += clock->stretch_samples;
-    }
-    clock->steps = 0;
-}
-
-/* Reads the losses that wait on the device and tells of their steps. */
+/* Reads the losses that wait on the device and tells of their updates. */
 static cg_status read_history(cg_trainer *t) {
     size_t n = t->n_pending;
     t->n_pending = 0;
     if (n == 0) {
         return CG_OK;
     }
-    double losses[HISTORY], begin = now();
-    CG_TRY(cg_tensor_read_f64(t->history.values, losses, HISTORY));
+    double losses[CG_HISTORY], begin = cg_clock_now();
+    CG_TRY(cg_tensor_read_f64(t->history.values, losses, CG_HISTORY));
     CG_TRY(cg_sample_read(&t->sample));
-    end_stretch(&t->clock, begin, now());
+    cg_clock_end_stretch(&t->clock, begin, cg_clock_now());
     for (size_t i = 0; i < n; i++) {
-        CG_TRY(tell_step(t, &t->pending[i], losses[i]));
+        CG_TRY(tell_loss(t, &t->pending[i], losses[i]));
     }
     return CG_OK;
 }
 
-static cg_status record_step(cg_trainer *t, const cg_batch *batch) {
-    cg_tensor *output = cg_module_forward(t->model, t->tape, batch->x);
-    cg_tensor *loss;
-    CG_TRY(cg_batch_loss(t->loss, t->tape, output, batch->y, &loss));
-    CG_TRY(cg_backward(t->tape, loss));
+/* Forward, loss and backward of one batch of `group`, whose gradient is the mean over them. */
+static cg_status record_gradient(cg_trainer *t, const cg_batch *batch, int64_t group) {
+    t->step = (cg_step){.tape = t->tape, .x = batch->x, .y = batch->y, .n = batch->n};
+    CG_TRY(cg_trainer_emit(t, CG_BEFORE_BATCH));
+    t->step.output = cg_module_forward(t->model, t->tape, batch->x);
+    CG_TRY(cg_batch_loss(t->loss, t->tape, t->step.output, batch->y, &t->step.loss));
+    CG_TRY(cg_trainer_emit(t, CG_AFTER_LOSS));
+    cg_tensor *share = group > 1 ? cg_scale(t->tape, t->step.loss, 1.0 / (double)group) : t->step.loss;
+    CG_TRY(cg_backward(t->tape, share));
+    return cg_trainer_emit(t, CG_AFTER_BACKWARD);
+}
+
+static cg_status record_update(cg_trainer *t) {
+    CG_TRY(cg_trainer_emit(t, CG_BEFORE_STEP));
     CG_TRY(cg_optimizer_step(t->optimizer, t->tape));
-    CG_TRY(cg_copy(t->tape, t->history.slots[t->n_pending], loss));
-    if (t->n_pending == HISTORY - 1) {
-        CG_TRY(cg_sample_record(&t->sample, t->tape, output, batch->y));
+    return cg_trainer_emit(t, CG_AFTER_STEP);
+}
+
+static cg_status run_batch(cg_trainer *t, const cg_batch *batch, int64_t group, bool last) {
+    CG_TRY(record_gradient(t, batch, group));
+    CG_TRY(last ? record_update(t) : CG_OK);
+    CG_TRY(cg_copy(t->tape, t->history.slots[t->n_pending], t->step.loss));
+    if (t->n_pending == CG_HISTORY - 1) {
+        CG_TRY(cg_sample_record(&t->sample, t->tape, t->step.output, batch->y));
     }
+    t->step = (cg_step){0};
     return cg_tape_run(t->tape);
 }
 
-static cg_status load_batch(cg_trainer *t, cg_batch *batch) {
-    step_clock *clock = &t->clock;
-    double begin = now();
-    CG_TRY(cg_loader_next(t->loader, batch));
-    double seconds = now() - begin;
-    if (clock->steps == 0) {
-        clock->begin = begin;
-        clock->first_loading = seconds;
-        clock->loading = 0;
-        clock->stretch_samples = 0;
-    }
-    clock->loading += seconds;
-    return CG_OK;
-}
-
-/* The first step of a batch size, alone between two waits. */
-static cg_status record_first_step(cg_trainer *t, const cg_batch *batch) {
+/* The first of a batch size, alone between two waits. */
+static cg_status run_first_batch(cg_trainer *t, const cg_batch *batch, int64_t group, bool last) {
     CG_TRY(read_history(t));
     CG_TRY(cg_device_wait(t->device));
-    double begin = now();
-    CG_TRY(record_step(t, batch));
+    double begin = cg_clock_now();
+    CG_TRY(run_batch(t, batch, group, last));
     CG_TRY(cg_device_wait(t->device));
-    t->clock.first_seconds += now() - begin;
+    t->clock.first_seconds += cg_clock_now() - begin;
     return CG_OK;
 }
 
-static cg_status record_timed_step(cg_trainer *t, const cg_batch *batch) {
-    CG_TRY(record_step(t, batch));
-    t->clock.steps++;
-    t->clock.stretch_samples += batch->n;
+static cg_status run_timed_batch(cg_trainer *t, const cg_batch *batch, int64_t group, bool last) {
+    CG_TRY(run_batch(t, batch, group, last));
+    cg_clock_stepped(&t->clock, batch->n);
     return CG_OK;
 }
 
-static double epoch_seconds(const step_clock *clock) {
-    if (clock->timed_samples == 0) {
-        return clock->first_seconds;
-    }
-    return clock->seconds * (double)clock->samples / (double)clock->timed_samples;
-}
-
-static cg_status train_batch(cg_trainer *t, const cg_batch *batch) {
-    double lr = cg_optimizer_lr(t->optimizer);
-    bool *seen = batch->n == t->options.batch ? &t->seen_full : &t->seen_last;
-    if (t->begin == 0) {
-        t->begin = now();
-    }
-    CG_TRY(*seen ? record_timed_step(t, batch) : record_first_step(t, batch));
-    *seen = true;
-    t->clock.samples += batch->n;
+static void count_batch(cg_trainer *t, int64_t n, bool ends_update) {
+    t->clock.samples += n;
     t->position++;
-    t->samples += batch->n;
-    cg_progress progress = progress_now(t);
-    tell(t, t->callbacks.on_batch, &progress);
-    t->pending[t->n_pending++] = (pending_step){.batch = progress.batch,
-                                                .step = progress.step,
-                                                .samples = t->samples,
-                                                .n = batch->n,
-                                                .lr = lr,
-                                                .seconds = progress.seconds};
-    return t->n_pending == HISTORY ? read_history(t) : CG_OK;
+    t->samples += n;
+    t->pending[t->n_pending++] = (cg_pending){.batch = t->position,
+                                              .step = cg_trainer_updates(t),
+                                              .samples = t->samples,
+                                              .n = n,
+                                              .lr = cg_optimizer_lr(t->optimizer),
+                                              .seconds = cg_clock_now() - t->begin,
+                                              .ends_update = ends_update};
+}
+
+static cg_status train_batch(cg_trainer *t, int64_t group, bool last) {
+    cg_batch batch;
+    double begin = cg_clock_now();
+    CG_TRY(cg_loader_next(t->loader, &batch));
+    cg_clock_loaded(&t->clock, begin);
+    t->begin = t->begin > 0 ? t->begin : cg_clock_now();
+    bool *seen = batch.n == t->options.batch ? &t->seen_full : &t->seen_last;
+    CG_TRY(*seen ? run_timed_batch(t, &batch, group, last) : run_first_batch(t, &batch, group, last));
+    *seen = true;
+    count_batch(t, batch.n, last);
+    CG_TRY(cg_trainer_emit(t, CG_AFTER_BATCH));
+    return t->n_pending == CG_HISTORY ? read_history(t) : CG_OK;
+}
+
+/* Batches of the next update. */
+static int64_t next_group(const cg_trainer *t) {
+    int64_t group = cg_trainer_group(t), left = t->batches - t->position;
+    return left < group ? left : group;
+}
+
+cg_status cg_trainer_repeat_update(cg_trainer *t) {
+    int64_t group = next_group(t);
+    for (int64_t i = 1; i <= group; i++) {
+        cg_batch batch;
+        CG_TRY(cg_loader_next(t->loader, &batch));
+        t->n_pending = 0;
+        CG_TRY(run_batch(t, &batch, group, i == group));
+        t->position++;
+    }
+    return CG_OK;
+}
+
+/* All batches of an update: between them there is nothing to stop at or to save. */
+static cg_status train_update(cg_trainer *t) {
+    int64_t group = next_group(t);
+    for (int64_t i = 1; i <= group; i++) {
+        CG_TRY(train_batch(t, group, i == group));
+    }
+    return CG_OK;
 }
 
 /* Between two saves at most save_every updates; at the end of an epoch it is finish_epoch that saves. */
 static cg_status save_when_due(cg_trainer *t) {
     int64_t every = t->options.save_every;
-    if (every == 0 || steps_done(t) % every != 0 || t->position == t->batches) {
+    if (every == 0 || cg_trainer_updates(t) % every != 0 || t->position == t->batches) {
         return CG_OK;
     }
     CG_TRY(read_history(t));
-    cg_progress progress = progress_now(t);
-    tell(t, t->callbacks.on_save, &progress);
-    return CG_OK;
+    return cg_trainer_emit(t, CG_ON_SAVE);
+}
+
+static cg_status validate(cg_trainer *t, cg_progress *progress) {
+    cg_evaluation evaluation;
+    CG_TRY(cg_trainer_emit(t, CG_BEFORE_VALIDATION));
+    cg_status status = cg_evaluator_run(t->validation, &evaluation);
+    cg_status after = cg_trainer_emit(t, CG_AFTER_VALIDATION);
+    CG_TRY(status);
+    progress->has_valid = evaluation.n > 0;
+    progress->valid_loss = evaluation.loss;
+    progress->valid_accuracy = evaluation.accuracy;
+    return after;
+}
+
+/* Whether an epoch is the best of all so far; a loss that is not a number is no better than any. */
+static bool is_best(cg_best *best, const cg_progress *progress) {
+    bool lower = progress->valid_loss < best->lowest_loss;
+    best->lowest_loss = lower ? progress->valid_loss : best->lowest_loss;
+    best->stale = lower || !progress->has_valid ? 0 : best->stale + 1;
+    bool classes = !isnan(progress->valid_accuracy);
+    bool better = classes && progress->valid_accuracy != best->accuracy ? progress->valid_accuracy > best->accuracy
+                                                                        : progress->valid_loss < best->loss;
+    if (better) {
+        best->epoch = progress->epoch;
+        best->loss = progress->valid_loss;
+        best->accuracy = progress->valid_accuracy;
+    }
+    return better;
 }
 
 static cg_status finish_epoch(cg_trainer *t) {
-    cg_evaluation evaluation;
-    CG_TRY(cg_evaluator_run(t->validation, &evaluation));
-    cg_progress progress = progress_now(t);
-    progress.train_seconds = epoch_seconds(&t->clock);
+    cg_progress progress = cg_trainer_progress(t);
+    progress.train_seconds = cg_clock_seconds(&t->clock);
     progress.train_loss = progress.loss;
-    progress.has_valid = evaluation.n > 0;
-    progress.valid_loss = evaluation.loss;
-    progress.valid_accuracy = evaluation.accuracy;
+    CG_TRY(validate(t, &progress));
+    progress.best = is_best(&t->best, &progress);
     t->epoch++;
     t->position = 0;
-    tell(t, t->callbacks.on_epoch, &progress);
-    tell(t, t->callbacks.on_save, &progress);
-    return CG_OK;
+    CG_TRY(cg_trainer_tell(t, CG_AFTER_EPOCH, &progress));
+    return cg_trainer_tell(t, CG_ON_SAVE, &progress);
 }
 
-static void begin_epoch(cg_trainer *t) {
-    t->samples = t->loss_samples = 0;
-    t->loss_sum = 0;
-    t->sample.right = t->sample.judged = 0;
-    t->clock = (step_clock){0};
-}
-
-static cg_status run_epoch(cg_trainer *t) {
-    begin_epoch(t);
+cg_status cg_trainer_begin_pass(cg_trainer *t) {
     CG_TRY(cg_loader_start(t->loader, !t->options.no_shuffle, t->options.seed, (uint64_t)t->epoch));
     cg_loader_skip(t->loader, t->position);
     cg_tape_set_seed(t->tape, t->options.seed, t->epoch * t->batches + t->position); /* dropout, also when resumed */
-    while (t->position < t->batches && !finished(t) && !t->stop) {
-        cg_batch batch;
-        CG_TRY(load_batch(t, &batch));
-        CG_TRY(train_batch(t, &batch));
+    return CG_OK;
+}
+
+static cg_status begin_epoch(cg_trainer *t) {
+    t->samples = t->loss_samples = 0;
+    t->loss_sum = 0;
+    t->sample.right = t->sample.judged = 0;
+    t->clock = (cg_step_clock){0};
+    t->snapshot_position = t->position;
+    CG_TRY(cg_snapshot_take(&t->snapshot, t->tape));
+    CG_TRY(cg_trainer_begin_pass(t));
+    return cg_trainer_emit(t, CG_BEFORE_EPOCH);
+}
+
+static cg_status run_epoch(cg_trainer *t) {
+    CG_TRY(begin_epoch(t));
+    while (t->position < t->batches && !finished(t) && !cancelled(t)) {
+        CG_TRY(train_update(t));
         CG_TRY(save_when_due(t));
     }
     CG_TRY(read_history(t));
@@ -346,23 +370,43 @@ static cg_status run_epoch(cg_trainer *t) {
 }
 
 static cg_status run_epochs(cg_trainer *t) {
-    while (!finished(t) && !t->stop) {
+    while (!finished(t) && !cancelled(t)) {
         CG_TRY(run_epoch(t));
     }
-    if (t->stop && !finished(t)) {
-        return cg_fail(CG_ERR_INTERRUPTED, "interrupted in epoch %lld after %lld of %lld steps",
+    if (cancelled(t) && !finished(t)) {
+        return cg_fail(CG_ERR_INTERRUPTED, "interrupted in epoch %lld after %lld of %lld batches",
                        (long long)t->epoch + 1, (long long)t->position, (long long)t->batches);
     }
     return CG_OK;
 }
 
+/* Gradients that an update which did not come about has left would be added to. */
+static void forget_gradients(cg_trainer *t) {
+    for (size_t i = 0; i < t->n_parameters; i++) {
+        cg_tensor_zero_grad(t->parameters[i]);
+    }
+}
+
+/* after_fit, whose functions leave the message of what ended the run. */
+static cg_status end_fit(cg_trainer *t, cg_status status) {
+    char message[2048];
+    snprintf(message, sizeof message, "%s", status != CG_OK ? cg_error_message() : "");
+    cg_status after = cg_trainer_emit(t, CG_AFTER_FIT);
+    atomic_store(&t->cancelled, false);
+    return status != CG_OK ? cg_fail(status, "%s", message) : after;
+}
+
 cg_status cg_trainer_run(cg_trainer *t) {
-    t->stop = false;
     t->begin = 0;
     t->n_pending = 0;
+    t->update_loss = 0;
+    t->update_batches = 0;
+    forget_gradients(t);
+    CG_TRY(cg_trainer_emit(t, CG_BEFORE_FIT));
     cg_status status = run_epochs(t);
+    t->step = (cg_step){0};
     if (status != CG_OK) {
         cg_tape_reset(t->tape);
     }
-    return status;
+    return end_fit(t, status);
 }

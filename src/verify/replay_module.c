@@ -99,9 +99,52 @@ static cg_status load_inputs(session *s) {
     return CG_OK;
 }
 
+/* Takes the next name off a list "a, b"; its length, 0 at the end. */
+static size_t next_name(const char **list, const char **name) {
+    *name = *list + strspn(*list, ", ");
+    size_t length = strcspn(*name, ", ");
+    *list = *name + length;
+    return length;
+}
+
+/* Where the module has the input of that name; SIZE_MAX: nowhere. */
+static size_t place_of(const session *s, const char *name, size_t length) {
+    const char *list = cg_module_inputs(s->module), *known;
+    for (size_t place = 0, other; (other = next_name(&list, &known)) > 0; place++) {
+        if (other == length && strncmp(known, name, length) == 0) {
+            return place;
+        }
+    }
+    return SIZE_MAX;
+}
+
+/* The inputs where the module takes them; without names they are its first. */
+static cg_status place_inputs(const session *s, cg_tensor *placed[MAX_INPUTS], size_t *count) {
+    const char *list = cg_safetensors_metadata(s->c->file, "inputs"), *name;
+    if (list == NULL) {
+        memcpy(placed, s->inputs, sizeof s->inputs);
+        *count = s->n_inputs;
+        return CG_OK;
+    }
+    *count = 0;
+    for (size_t i = 0; i < s->n_inputs; i++) {
+        size_t length = next_name(&list, &name), place = place_of(s, name, length);
+        if (length == 0 || place >= MAX_INPUTS || placed[place] != NULL) {
+            return cg_case_bad(s->c, "metadata \"inputs\" gives input %zu the name \"%.*s\": %s has %s, each once", i,
+                               (int)length, name, s->c->text, cg_module_inputs(s->module));
+        }
+        placed[place] = s->inputs[i];
+        *count = place >= *count ? place + 1 : *count;
+    }
+    return CG_OK;
+}
+
 static cg_status forward(session *s) {
     s->n_outputs = MAX_OUTPUTS;
-    CG_TRY(cg_module_call(s->module, s->tape, s->inputs, s->n_inputs, s->outputs, &s->n_outputs));
+    cg_tensor *placed[MAX_INPUTS] = {NULL};
+    size_t count;
+    CG_TRY(place_inputs(s, placed, &count));
+    CG_TRY(cg_module_call(s->module, s->tape, placed, count, s->outputs, &s->n_outputs));
     size_t expected = 0;
     while (cg_case_find(s->c, "output.", (int64_t)expected) != NULL) {
         expected++;

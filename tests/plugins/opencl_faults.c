@@ -41,6 +41,7 @@
     X(clEnqueueWriteBuffer)                                                                                            \
     X(clEnqueueCopyBuffer)                                                                                             \
     X(clEnqueueFillBuffer)                                                                                             \
+    X(clEnqueueMarkerWithWaitList)                                                                                     \
     X(clWaitForEvents)                                                                                                 \
     X(clReleaseEvent)                                                                                                  \
     X(clFlush)                                                                                                         \
@@ -251,6 +252,11 @@ static cl_int CL_API_CALL enqueue_fill(cl_command_queue queue, cl_mem memory, co
     ENQUEUE(clEnqueueFillBuffer, queue, memory, pattern, pattern_size, offset, size, n_events, events);
 }
 
+static cl_int CL_API_CALL enqueue_marker(cl_command_queue queue, cl_uint n_events, const cl_event *events,
+                                         cl_event *event) {
+    ENQUEUE(clEnqueueMarkerWithWaitList, queue, n_events, events);
+}
+
 static cl_int CL_API_CALL wait_for_events(cl_uint count, const cl_event *events) {
     WAIT(clWaitForEvents, count, events);
 }
@@ -296,6 +302,7 @@ static const cl_icd_dispatch layer = {
     .clEnqueueWriteBuffer = enqueue_write,
     .clEnqueueCopyBuffer = enqueue_copy,
     .clEnqueueFillBuffer = enqueue_fill,
+    .clEnqueueMarkerWithWaitList = enqueue_marker,
     .clWaitForEvents = wait_for_events,
     .clReleaseEvent = release_event,
     .clFlush = flush,

@@ -1,6 +1,7 @@
 /* A backend with one op: relu on contiguous f32. Its memory is not the host's (it begins 64 bytes later), so that a
  * mix-up shows. Built with TINY_LIES it is the backend 'liar': what it says it can run, it gets wrong; with
- * TINY_READS_SHORT it is 'short': a read leaves the last byte out. */
+ * TINY_READS_SHORT it is 'short': a read leaves the last byte out; with TINY_HAS_GPUS it is 'gpus', whose devices say
+ * that they are a simulator of a GPU, two GPUs and a CPU. */
 #include <string.h>
 
 #include <clgrad/backend.h>
@@ -16,6 +17,29 @@ CG_API const cg_backend *clgrad_backend(const cg_host *host);
 static const cg_host *host_table;
 static int the_device;
 
+#ifdef TINY_HAS_GPUS
+static cg_status tiny_list(const cg_host *host, cg_device_info *infos, size_t capacity, size_t *count) {
+    static const struct {
+        const char *driver, *name;
+        cg_device_type type;
+        bool simulator, integrated;
+    } devices[] = {{"simulated", "Not There", CG_DEVICE_GPU, true, false},
+                   {"inside", "Part of the Processor", CG_DEVICE_GPU, false, true},
+                   {"card", "A Card", CG_DEVICE_GPU, false, false},
+                   {"cores", "The Processor", CG_DEVICE_CPU, false, false}};
+    (void)host;
+    *count = sizeof devices / sizeof devices[0];
+    for (size_t i = 0; i < capacity && i < *count; i++) {
+        infos[i] = (cg_device_info){.type = devices[i].type,
+                                    .memory_bytes = LIMIT,
+                                    .simulator = devices[i].simulator,
+                                    .integrated = devices[i].integrated};
+        strcpy(infos[i].name, devices[i].name);
+        strcpy(infos[i].driver, devices[i].driver);
+    }
+    return CG_OK;
+}
+#else
 static cg_status tiny_list(const cg_host *host, cg_device_info *infos, size_t capacity, size_t *count) {
     (void)host;
     *count = 2;
@@ -29,6 +53,7 @@ static cg_status tiny_list(const cg_host *host, cg_device_info *infos, size_t ca
     }
     return CG_OK;
 }
+#endif
 
 static cg_status tiny_open(const cg_host *host, size_t index, const cg_option *options, size_t n_options,
                            void **device) {

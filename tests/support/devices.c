@@ -8,7 +8,10 @@
 
 /* The first row that fits. With its checks Oclgrind does 160,000 multiply-adds a second, rusticl's llvmpipe a twentieth
  * of PoCL's. */
-static const test_budget budgets[] = {{"oclgrind", 1e5, 5e4, 1}, {"rusticl", 1e8, 4e8, 2}, {"", 1e11, 1e12, 3}};
+static const test_budget budgets[] = {{"oclgrind", 1e5, 5e4, 4, 1, false, 1},
+                                      {"rusticl", 1e8, 4e8, 1000, 2, true, 2},
+                                      {"opencl", 1e11, 1e12, 1000, 3, true, 6},
+                                      {"", 1e11, 1e12, 1000, 3, true, 100}};
 
 const char *test_device_string(void) {
     const char *string = getenv("CLGRAD_TEST_DEVICE");

@@ -25,7 +25,10 @@ typedef struct test_budget {
     const char *word;     /* part of the device strings that the row is for */
     double multiply_adds; /* all passes together */
     double total;         /* of a list of cases: the first that fits runs, then what else fits */
+    size_t cases;         /* of such a list, at most */
     int directions;       /* of proof 3 */
+    bool edges;           /* whether there is time for proof 4 */
+    int fuzz_calls;       /* of each row of fuzz.def */
 } test_budget;
 
 test_budget test_device_budget(void);

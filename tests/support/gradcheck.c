@@ -6,12 +6,16 @@
 #include "probe.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 static cg_status prove(const gradcheck_case *test, cg_device *device, cg_device *oracle, double *worst) {
     if (test_device_is_reference()) {
         CG_TRY(gradcheck_reference(test, oracle));
     }
     CG_TRY(gradcheck_against(test, device, oracle, worst));
+    if (test_device_budget().edges) {
+        CG_TRY(gradcheck_edges(test, device, oracle));
+    }
     if ((test->flags & GRADCHECK_NO_DIFFERENCE) != 0) {
         return CG_OK;
     }
@@ -36,13 +40,18 @@ static bool run_case(const char *kind, const gradcheck_case *test, cg_device *de
     return true;
 }
 
+/* As many cases as the budget has, from all over the list; other ones in each profile. */
 static void run_cases(const char *kind, const gradcheck_case *cases, size_t count) {
     cg_device *device = test_device_open();
     cg_device *oracle = test_oracle_open();
-    size_t ran = 0;
+    size_t most = test_device_budget().cases < count ? test_device_budget().cases : count;
+    size_t apart = (count + most - 1) / most, ran = 0;
+    size_t first = strstr(test_device_string(), "profile=gpu") != NULL ? apart / 2 : 0;
     double spent = 0;
-    for (size_t i = 0; i < count; i++) {
-        ran += run_case(kind, &cases[i], device, oracle, &spent);
+    for (size_t turn = 0; turn < apart && ran < most; turn++) {
+        for (size_t i = (first + turn) % apart; i < count && ran < most; i += apart) {
+            ran += run_case(kind, &cases[i], device, oracle, &spent);
+        }
     }
     cg_device_close(oracle);
     cg_device_close(device);

@@ -16,8 +16,6 @@ typedef struct twin {
         cg_elementwise_attrs elementwise;
         cg_scale_attrs scale;
         cg_matmul_attrs matmul;
-        cg_sgd_attrs sgd;
-        cg_adam_attrs adam;
         cg_fill_attrs fill;
         cg_conv_attrs conv;
         cg_pool_attrs pool;
@@ -29,6 +27,7 @@ typedef struct twin {
         cg_normalize_attrs normalize;
         cg_running_stats_attrs running_stats;
         cg_random_attrs random;
+        cg_class_attrs classes;
         cg_no_attrs none;
     } attrs;
     double tolerance; /* of an element and a tenth of the largest one; 0: the same numbers */

@@ -87,7 +87,7 @@ const int64_t twin_products[][4] = {
     {1, 5, 3, 2},       {1, 1, 1, 1},    {1, 17, 33, 65}, {1, 64, 10, 100},  {1, 10, 64, 513},
     {1, 130, 200, 300}, {1, 1, 50, 700}, {1, 700, 1, 50}, {7, 9, 11, 13},    {2, 40, 50, 60},
     {1, 3, 5, 0},       {3, 1, 1, 40},   {1, 1, 70, 1},   {1, 25, 1100, 20}, {5, 130, 7, 260},
-    {2, 0, 3, 4},       {2, 3, 0, 4},    {0, 3, 4, 5},    {1, 300, 9, 2000},
+    {2, 0, 3, 4},       {2, 3, 0, 4},    {0, 3, 4, 5},    {1, 300, 9, 2000}, {1, 95, 40, 256},
 };
 
 const int twin_product_count = (int)(sizeof twin_products / sizeof twin_products[0]);
@@ -141,13 +141,16 @@ static bool build_log_softmax(twin *t, int variant) {
     return true;
 }
 
+static const int64_t class_sizes[][2] = {{1, 1}, {3, 2}, {64, 10}, {500, 37}, {5, 5000}};
+
+/* Every other time with i32, and half of the times with factors. Class 1 is ignored. */
 static bool build_cross_entropy(twin *t, int variant) {
-    static const int64_t sizes[][2] = {{1, 1}, {3, 2}, {64, 10}, {500, 37}, {5, 5000}};
-    if (variant >= 10) {
+    if (variant >= 20) {
         return false;
     }
-    int64_t n = sizes[variant / 2][0], classes = sizes[variant / 2][1];
+    int64_t n = class_sizes[variant / 4][0], classes = class_sizes[variant / 4][1];
     bool backward = t->single.kind->number == CG_OP_CROSS_ENTROPY_BACKWARD;
+    t->attrs.classes = (cg_class_attrs){.size = sizeof t->attrs.classes, .ignored = 1};
     twin_input(t, CG_SHAPE(n, classes));
     twin_integer_input(t, variant % 2 == 0 ? CG_I64 : CG_I32, CG_SHAPE(n), classes);
     if (backward) {
@@ -159,48 +162,114 @@ static bool build_cross_entropy(twin *t, int variant) {
         twin_output(t, CG_SHAPE(n));
         twin_output(t, CG_SHAPE(n, 2));
     }
+    if (variant & 2) {
+        twin_input(t, CG_SHAPE(n));
+    }
     return true;
 }
 
-static bool build_sgd_step(twin *t, int variant) {
-    if (variant >= 8) {
+/* With and without weights, a mean, and the classes as they are looked up. */
+static bool build_class_weights(twin *t, int variant) {
+    if (variant >= 40) {
         return false;
     }
-    bool moving = variant & 1, first = variant & 2, nesterov = variant & 4;
-    t->attrs.sgd =
-        (cg_sgd_attrs){sizeof t->attrs.sgd, nesterov && moving, moving ? 0.9 : 0.0, nesterov ? 0.0 : 0.3, 0.01};
-    int64_t n = variant < 4 ? 33 : 50001;
-    twin_input(t, CG_SHAPE(2));
-    twin_set(&t->single.inputs[0], &t->wide.inputs[0], 0, 0.125f);
-    twin_set(&t->single.inputs[0], &t->wide.inputs[0], 1, first ? 1.0f : 0.0f);
-    twin_input(t, CG_SHAPE(n));
+    int64_t n = class_sizes[variant / 8][0] * 7, classes = class_sizes[variant / 8][1];
+    bool weighted = variant & 1;
+    t->attrs.classes = (cg_class_attrs){sizeof t->attrs.classes, (variant & 2) != 0, 1, classes};
+    twin_integer_input(t, variant & 4 ? CG_I32 : CG_I64, CG_SHAPE(n), classes);
+    if (weighted) {
+        twin_input(t, CG_SHAPE(classes));
+        for (int64_t i = 0; i < classes; i++) {
+            twin_set(&t->single.inputs[1], &t->wide.inputs[1], i, 0.5f + (float)(i % 5));
+        }
+    }
     twin_output(t, CG_SHAPE(n));
-    if (moving) {
-        twin_output(t, CG_SHAPE(n));
-        twin_set(&t->single.outputs[1], &t->wide.outputs[1], 4,
-                 first ? NAN : 1.0f); /* what the first step must not read */
+    if (weighted) {
+        twin_integer_output(t, CG_I64, CG_SHAPE(n), classes);
     }
     return true;
 }
 
-static bool build_adam_step(twin *t, int variant) {
-    if (variant >= 4) {
+/* A state that is the mean of squares, or the square of a mean that stands beside it. */
+static void make_squares(twin *t, uint32_t output, uint32_t of, float factor) {
+    for (int64_t i = 0, n = cg_shape_numel(&t->single.outputs[output].shape); i < n; i++) {
+        float mean = twin_at(&t->single.outputs[of], i);
+        twin_set(&t->single.outputs[output], &t->wide.outputs[output], i, factor * mean * mean);
+    }
+}
+
+/* The least and the greatest number of states; which of them are squares. */
+static const struct update {
+    uint32_t number;
+    int least, most;
+    bool squares[CG_UPDATE_MAX_STATES];
+} updates[] = {
+    {CG_OP_SGD_STEP, 0, 1, {false}},
+    {CG_OP_ADAM_STEP, 2, 3, {false, true, true}},
+    {CG_OP_RMSPROP_STEP, 1, 3, {true}},
+    {CG_OP_ADAGRAD_STEP, 1, 1, {true}},
+    {CG_OP_ADADELTA_STEP, 2, 2, {true, true}},
+    {CG_OP_NADAM_STEP, 2, 2, {false, true}},
+    {CG_OP_RADAM_STEP, 2, 2, {false, true}},
+    {CG_OP_LION_STEP, 1, 1, {false}},
+    {CG_OP_LAMB_DIRECTION, 3, 3, {false, true}},
+    {CG_OP_LAMB_STEP, 0, 0, {false}},
+    {CG_OP_AVERAGE_STEP, 0, 0, {false}},
+};
+
+/* Numbers of hyper that are exact in float; what chooses (h[6], h[7] or h[8] of some rows) is 0 in half of the cases.
+ */
+static void build_numbers(twin *t, int variant) {
+    const float numbers[CG_UPDATE_NUMBERS] = {0.125f,
+                                              variant & 1 ? -1.0f : 1.0f,
+                                              variant & 2 ? 0.0625f : 0.0f,
+                                              0.9375f,
+                                              0.875f,
+                                              0.125f,
+                                              0.25f,
+                                              0.5f,
+                                              0.75f,
+                                              0.0078125f,
+                                              0.03125f,
+                                              0.5f};
+    twin_input(t, CG_SHAPE(CG_UPDATE_NUMBERS));
+    for (int i = 0; i < CG_UPDATE_NUMBERS; i++) {
+        bool chooses = (t->single.kind->number == CG_OP_SGD_STEP && (i == 6 || i == 7)) ||
+                       (t->single.kind->number == CG_OP_RADAM_STEP && i == 8) ||
+                       (t->single.kind->number == CG_OP_AVERAGE_STEP && i == 4);
+        float number = chooses ? (float)(variant >> (i == 6) & 1) : numbers[i];
+        twin_set(&t->single.inputs[0], &t->wide.inputs[0], i, number);
+    }
+}
+
+/* A kind's numbers of states, each with four choices of numbers, each short and long. */
+static bool build_update(twin *t, int variant) {
+    const struct update *update = updates;
+    while (update->number != t->single.kind->number) {
+        update++;
+    }
+    int states = update->least + variant / 8;
+    if (states > update->most) {
         return false;
     }
-    t->attrs.adam = (cg_adam_attrs){sizeof t->attrs.adam, variant & 1, 0.9, 0.999, 1e-8, variant & 2 ? 0.01 : 0.0};
-    int64_t n = variant < 2 ? 33 : 50001;
-    twin_input(t, CG_SHAPE(3));
-    const float hyper[] = {0.001f, 0.271f, 0.0547f};
-    for (int i = 0; i < 3; i++) {
-        twin_set(&t->single.inputs[0], &t->wide.inputs[0], i, hyper[i]);
+    const cg_shape shape = CG_SHAPE(variant & 4 ? 50001 : 33);
+    build_numbers(t, variant);
+    twin_input(t, shape);
+    for (uint32_t i = 2; i < t->single.kind->min_inputs; i++) {
+        twin_input(t, (cg_shape){.rank = 0});
+        twin_set(&t->single.inputs[i], &t->wide.inputs[i], 0, variant & 1 ? 2.5f : (float)(i - 2));
     }
-    twin_input(t, CG_SHAPE(n));
-    for (int i = 0; i < 3; i++) {
-        twin_output(t, CG_SHAPE(n));
+    for (int k = 0; k <= states; k++) {
+        twin_output(t, shape);
     }
-    for (int64_t i = 0; i < n; i++) {
-        float second = twin_at(&t->single.outputs[2], i);
-        twin_set(&t->single.outputs[2], &t->wide.outputs[2], i, second * second);
+    for (int k = 0; k < states; k++) {
+        if (update->squares[k]) { /* at least that of the mean that RMSprop takes off */
+            make_squares(t, (uint32_t)k + 1, update->number == CG_OP_RMSPROP_STEP && states > 1 ? 2 : (uint32_t)k + 1,
+                         2.0f);
+        }
+    }
+    if (update->number == CG_OP_SGD_STEP && states > 0 && variant & 2) {
+        twin_set(&t->single.outputs[1], &t->wide.outputs[1], 4, NAN); /* what the first step must not read */
     }
     return true;
 }
@@ -212,6 +281,7 @@ static twin_builder builder(uint32_t number) {
     case CG_OP_FILL:
         return build_fill;
     case CG_OP_MATMUL:
+    case CG_OP_MATMUL_RELU:
         return build_matmul;
     case CG_OP_SUM:
     case CG_OP_EXPAND:
@@ -225,10 +295,8 @@ static twin_builder builder(uint32_t number) {
     case CG_OP_CROSS_ENTROPY:
     case CG_OP_CROSS_ENTROPY_BACKWARD:
         return build_cross_entropy;
-    case CG_OP_SGD_STEP:
-        return build_sgd_step;
-    case CG_OP_ADAM_STEP:
-        return build_adam_step;
+    case CG_OP_CLASS_WEIGHTS:
+        return build_class_weights;
     case CG_OP_CONV:
     case CG_OP_CONV_BACKWARD_INPUT:
     case CG_OP_CONV_BACKWARD_WEIGHT:
@@ -259,6 +327,7 @@ static twin_builder builder(uint32_t number) {
     case CG_OP_CUMSUM:
         return twin_build_cumsum;
     case CG_OP_NORMALIZE:
+    case CG_OP_NORMALIZE_RELU:
     case CG_OP_NORMALIZE_BACKWARD:
     case CG_OP_NORMALIZE_WEIGHT_BACKWARD:
         return twin_build_normalize;
@@ -278,6 +347,10 @@ static twin_builder builder(uint32_t number) {
 #include <clgrad/elementwise.def>
 #undef CG_UNARY
 #undef CG_BINARY
+#define CG_UPDATE(NAME, name, statements) case CG_OP_##NAME:
+#include <clgrad/updates.def>
+#undef CG_UPDATE
+        return build_update;
     }
     return NULL;
 }

@@ -36,7 +36,7 @@ typedef struct strided_case {
 } strided_case;
 
 /* A single element, every other one, a transposition, a slice into a larger tensor, a reversal, a repetition, many
- * axes, more than one share. */
+ * axes, more than one share of rows, and of a row. */
 static const strided_case strided_cases[] = {
     {{.rank = 0, .from = 2, .to = 1}, 3, 2},
     {{.rank = 1, .from = 1, .dim = {7}, .in = {2}, .out = {1}}, 14, 7},
@@ -46,6 +46,7 @@ static const strided_case strided_cases[] = {
     {{.rank = 2, .to = 1, .dim = {6, 5}, .in = {0, 1}, .out = {5, 1}}, 5, 31},
     {{.rank = 5, .dim = {2, 3, 2, 5, 3}, .in = {90, 1, 45, 9, 3}, .out = {90, 30, 15, 3, 1}}, 180, 180},
     {{.rank = 3, .dim = {3, 131, 257}, .in = {33667, 1, 131}, .out = {33667, 257, 1}}, 101001, 101001},
+    {{.rank = 2, .dim = {3, 9001}, .in = {18002, 2}, .out = {9001, 1}}, 54006, 27003},
 };
 
 bool twin_build_strided_copy(twin *t, int variant) {

@@ -12,7 +12,8 @@ typedef struct conv_case {
 } conv_case;
 
 /* One tap, odd sizes, strides with what they leave over, dilation, groups, a filter a channel, padding beyond the
- * kernel, one axis and three, an image as large as the kernel, and more than one tile. */
+ * kernel, one axis and three, an image as large as the kernel, more than one tile, and more than one block of columns.
+ */
 static const conv_case conv_cases[] = {
     {1, 1, 1, {1, 1, 1}, {1, 1, 1}, {.groups = 1, .stride = {1, 1, 1}, .dilation = {1, 1, 1}}},
     {2, 3, 5, {1, 5, 7}, {1, 3, 3}, {.groups = 1, .stride = {1, 1, 1}, .padding = {0, 1, 1}, .dilation = {1, 1, 1}}},
@@ -29,6 +30,8 @@ static const conv_case conv_cases[] = {
      {1, 3, 3},
      {.groups = 1, .stride = {1, 1, 1}, .padding = {0, 1, 1}, .dilation = {1, 1, 1}}},
     {1, 70, 40, {1, 9, 9}, {1, 1, 1}, {.groups = 1, .stride = {1, 1, 1}, .dilation = {1, 1, 1}}},
+    {1, 70, 9, {1, 31, 32}, {1, 1, 1}, {.groups = 1, .stride = {1, 1, 1}, .dilation = {1, 1, 1}}},
+    {1, 17, 9, {3, 4, 5}, {1, 1, 1}, {.groups = 1, .stride = {2, 1, 1}, .dilation = {1, 1, 1}}},
 };
 
 /* The three kinds have the same three operands, each with another one as its output; conv may have a bias. */
@@ -75,21 +78,22 @@ static const norm_case norm_cases[] = {
 
 static void norm_inputs(twin *t, const norm_case *c, bool weighted, bool biased) {
     uint32_t number = t->single.kind->number;
+    bool forward = number == CG_OP_NORMALIZE || number == CG_OP_NORMALIZE_RELU;
     int64_t statistics = c->groups > 0 ? c->outer * c->groups : c->channels;
     cg_shape x = CG_SHAPE(c->outer, c->channels, c->inner), channels = CG_SHAPE(c->channels);
     twin_input(t, x);
-    if (number != CG_OP_NORMALIZE) {
+    if (!forward) {
         twin_input(t, CG_SHAPE(statistics, 3));
         twin_input(t, x);
     }
     if (number != CG_OP_NORMALIZE_WEIGHT_BACKWARD) {
         weighted ? twin_input(t, channels) : twin_absent_input(t);
     }
-    if (number == CG_OP_NORMALIZE) {
+    if (forward) {
         biased ? twin_input(t, channels) : twin_absent_input(t);
     }
     twin_output(t, number == CG_OP_NORMALIZE_WEIGHT_BACKWARD ? channels : x);
-    if (number == CG_OP_NORMALIZE) {
+    if (forward) {
         twin_output(t, CG_SHAPE(statistics, 3));
     }
 }

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from alarm_lib.faults import KINDS
 
-FIELDS = {"file", "kind", "old", "new", "reason", "devices"}
+FIELDS = {"file", "kind", "old", "new", "reason"}
+OPTIONAL = {"function", "devices"}
 
 
 @dataclass(frozen=True)
@@ -16,18 +17,20 @@ class Entry:
     new: str
     reason: str
     devices: tuple  # empty: on none does it change a result
+    function: str   # empty: in any
 
     def fits(self, fault):
-        return (self.file, self.kind, self.old, self.new) == (fault.file, fault.kind, fault.old_line, fault.new_line)
+        same = (self.file, self.kind, self.old, self.new) == (fault.file, fault.kind, fault.old_line, fault.new_line)
+        return same and self.function in ("", fault.function)
 
 
 def read(text):
     entries = []
     for row in tomllib.loads(text).get("equivalent", []):
-        wrong = set(row) - FIELDS or (FIELDS - {"devices"}) - set(row)
+        wrong = set(row) - FIELDS - OPTIONAL or FIELDS - set(row)
         if wrong or row["kind"] not in KINDS or not row["reason"].strip():
-            raise ValueError(f"an entry needs file, kind (one of {', '.join(KINDS)}), old, new, reason, and may have devices: {row}")
-        entries.append(Entry(row["file"], row["kind"], row["old"], row["new"], row["reason"], tuple(row.get("devices", ()))))
+            raise ValueError(f"an entry needs file, kind (one of {', '.join(KINDS)}), old, new, reason, and may have function and devices: {row}")
+        entries.append(Entry(row["file"], row["kind"], row["old"], row["new"], row["reason"], tuple(row.get("devices", ())), row.get("function", "")))
     return entries
 
 

@@ -16,6 +16,7 @@ DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?!define\b)\w+[^\n]*", re.M)
 DEFINITION = re.compile(r"^(?!typedef|struct|#)[A-Za-z_][^;{}#=]*?\b(\w+)\([^;{}]*\)\s*\{", re.M)
 MACRO = re.compile(r"^#define (\w+)(?:\([^)]*\))?[^\n]*\\\n(?:[^\n]*\\\n)*[^\n]*", re.M)
 ROW = re.compile(r"^CG_(UNARY|BINARY)\(", re.M)
+UPDATE = re.compile(r"^CG_UPDATE\(\w+, (\w+), \{", re.M)
 
 
 def masked(text):
@@ -60,6 +61,11 @@ def rows(code):
         name = code[slice(*parts[2])].strip()
         found += [Function(name + ("_backward" if i > 0 else ""), *part) for i, part in enumerate(parts[3:])]
     return found
+
+
+def updates(code):
+    """The statements of each row of updates.def."""
+    return [Function(match.group(1), match.end(), closing(code, match.end() - 1)) for match in UPDATE.finditer(code)]
 
 
 def with_callees(code, chosen, everything):

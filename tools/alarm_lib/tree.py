@@ -1,8 +1,10 @@
 """A copy of the source tree, built on its own: faults are planted there, never in the checkout."""
 import contextlib
 import fcntl
+import hashlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -62,12 +64,33 @@ def files_of(top):
     return [name for name in names.stdout.splitlines() if (top / name).is_file()]
 
 
+def fingerprint(built, tests):
+    """Of what the tests without a fault depend on, and which they were."""
+    names = [path for top in ("src", "include", "cl", "tests") for path in sorted((built.source / top).rglob("*")) if path.is_file()]
+    digest = hashlib.sha256(repr(tests).encode())
+    for path in names:
+        if path.suffix not in (".toml", ".py"):
+            digest.update(str(path.relative_to(built.source)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def was_green(built, tests):
+    """Whether these tests were green with these sources already, in the run that this one continues."""
+    stamp = STATE / "green"
+    return stamp.exists() and stamp.read_text() == fingerprint(built, tests)
+
+
+def note_green(built, tests):
+    (STATE / "green").write_text(fingerprint(built, tests))
+
+
 class Tree:
     """One worker's copy: STATE/NAME/source, built in STATE/NAME/build."""
 
     def __init__(self, name):
         self.folder = STATE / name
         self.source, self.build_folder = self.folder / "source", self.folder / "build"
+        self.kept, self.list_of_kept = set(), self.folder / "kept"
 
     def sync(self):
         """Makes the copy the same as the checkout; a file that is the same already stays as old as it is."""
@@ -89,16 +112,32 @@ class Tree:
             raise SystemExit(f"alarm: cmake failed in {self.build_folder}:\n{output}")
 
     def build(self, targets, jobs=1):
-        """None when it was built, else the compiler's words."""
+        """None when it was built, else the compiler's words, with the names of files as they are in the checkout."""
         status, output = run(["ninja", "-C", str(self.build_folder), f"-j{jobs}", *targets], LIMIT_OF_BUILD)
-        return None if status == 0 else output
+        return None if status == 0 else output.replace(f"{self.source}/", "")
 
     def plant(self, fault, text):
         """`text` is the file without the fault: the checkout may be another one by now."""
-        (self.source / fault.file).write_text(text[:fault.begin] + fault.new + text[fault.end:])
+        self.write(fault.file, text[:fault.begin] + fault.new + text[fault.end:])
 
     def restore(self, fault, text):
-        (self.source / fault.file).write_text(text)
+        self.write(fault.file, text)
+
+    def write(self, name, text):
+        """A table stays as old as it was, and what uses its formulas becomes newer: headers include it too, for its names alone, so that
+        all would be built anew."""
+        path = self.source / name
+        age = path.stat()
+        path.write_text(text)
+        if path.suffix == ".def":
+            os.utime(path, ns=(age.st_atime_ns, age.st_mtime_ns))
+            for user in self.users(path.name):
+                os.utime(user)
+
+    def users(self, table):
+        include = re.compile(rf'^#include [<"](?:\w+/)*{re.escape(table)}[>"]', re.M)
+        paths = [*self.source.glob("src/**/*.c"), *self.source.glob("cl/*.cl")]
+        return [path for path in paths if include.search(path.read_text())]
 
     def cached(self):
         """What stands in the caches of compiled kernels."""
@@ -110,10 +149,21 @@ class Tree:
                     found.add(path)
         return found
 
-    def forget(self, kept):
+    def keep(self):
+        """Everything was green: what stands in the caches now is whole."""
+        self.kept = self.cached()
+        self.list_of_kept.write_text("\n".join(str(path.relative_to(self.build_folder)) for path in sorted(self.kept)))
+
+    def forget(self):
         """Removes what a fault left in the caches, so that they do not grow without end."""
-        for path in self.cached() - kept:
+        for path in self.cached() - self.kept:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def forget_torn(self):
+        """The same for a run that was stopped, maybe in the middle of writing: drivers fall over half an entry."""
+        names = self.list_of_kept.read_text().splitlines() if self.list_of_kept.exists() else []
+        self.kept = {self.build_folder / name for name in names}
+        self.forget()
 
     def take_caches(self, build_folder):
         for cache in CACHES:

@@ -2,6 +2,7 @@
 import argparse
 import concurrent.futures
 import csv
+import hashlib
 import pathlib
 import sys
 import tempfile
@@ -11,20 +12,25 @@ from . import amd, intel, nvidia, tools, variants
 FAMILIES = (amd, nvidia, intel)
 TARGETS = {target: family for family in FAMILIES for target in family.TARGETS}
 TABLE = variants.ROOT / "docs/gpu-report.csv"
-COLUMNS = ["file", "variant", "kernel", "target", "registers", "spill", "scratch", "local", "occupancy", "valu", "lds",
+COLUMNS = ["file", "variant", "kernel", "target", "source", "registers", "spill", "scratch", "local", "occupancy", "valu", "lds",
            "issue"]
 BOUNDS = ("valu", "lds")
 FALL = 5  # points
 NO_SPILL = ("matmul_gpu", "conv_gpu", "conv_direct", "reduce")
 
 
+def source_key(path, words, text):
+    """What a row's figures come from, besides the compilers: a row with the same key need not be made again."""
+    return hashlib.sha256("\0".join([text, *variants.common_options(path), *words]).encode()).hexdigest()[:12]
+
+
 def compile_one(job):
-    path, words, target = job
+    path, words, text, target = job
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         source = folder / path.name
-        source.write_text(variants.source_of(path))
-        base = {"file": path.stem, "variant": " ".join(words), "target": target}
+        source.write_text(text)
+        base = {"file": path.stem, "variant": " ".join(words), "target": target, "source": source_key(path, words, text)}
         try:
             rows = TARGETS[target].report(source, target, folder, variants.common_options(path) + words)
             return [base | {key: round(100 * value) if key in ("valu", "lds", "issue") else value
@@ -33,14 +39,37 @@ def compile_one(job):
             return [], f"{path.name} {base['variant']} {target}: {failure}"
 
 
-def compile_all(files, targets):
-    jobs = [(path, words, target) for path in files for words in variants.variants_of(path) for target in targets]
-    rows, failures = [], []
+def read_table():
+    """{(source, target): rows}, and the rows by what names them."""
+    made, named = {}, {}
+    if TABLE.exists():
+        with TABLE.open() as file:
+            for row in csv.DictReader(file):
+                row = {key: int(value) if value.isdigit() and key not in ("source", "target") else value for key, value in row.items() if value != ""}
+                row.setdefault("variant", "")
+                made.setdefault((row["source"], row["target"]), []).append(row)
+                named[key_of(row)] = row
+    return made, named
+
+
+def compile_all(files, targets, made):
+    """All rows, those in `made` as they are."""
+    rows, failures, jobs, count = [], [], [], 0
+    for path in files:
+        for words, text in variants.joined(path):
+            for target in targets:
+                known = made.get((source_key(path, words, text), target), [])
+                rows += known
+                jobs += [] if known else [(path, words, text, target)]
+                count += 1
+    print(f"gpu-report: {count} compilations, {count - len(jobs)} of them of sources as in the table", flush=True)
+    if jobs:
+        tools.install()
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        for made, failure in pool.map(compile_one, jobs):
-            rows += made
+        for more, failure in pool.map(compile_one, jobs):
+            rows += more
             failures += [failure] if failure else []
-    return rows, failures
+    return sorted(rows, key=key_of), failures
 
 
 def spills(rows):
@@ -52,16 +81,14 @@ def key_of(row):
     return tuple(row[c] for c in COLUMNS[:4])
 
 
-def falls(rows, path):
-    if not path.exists():
-        return [f"{path.name} is missing: tools/gpu-report writes it"]
-    with path.open() as file:
-        before = {key_of(r): r for r in csv.DictReader(file)}
+def falls(rows, before):
+    if not before:
+        return [f"{TABLE.name} is missing or empty: tools/gpu-report writes it"]
     found = []
     for row in rows:
-        old = before.get(key_of(row))
+        old = before.get(key_of(row), {})
         for bound in BOUNDS:
-            if old and old[bound] and row.get(bound, 0) < int(old[bound]) - FALL:
+            if old.get(bound) and row.get(bound, 0) < old[bound] - FALL:
                 found.append(f"{' '.join(key_of(row))}: {bound} fell from {old[bound]} to {row.get(bound, 0)} %")
     return found
 
@@ -99,6 +126,7 @@ def print_rows(rows):
 def parse(words):
     parser = argparse.ArgumentParser(prog="gpu-report", description="Kernels as GPU machine code, without a GPU.")
     parser.add_argument("--check", action="store_true", help="compare with docs/gpu-report.csv and write nothing")
+    parser.add_argument("--all", action="store_true", help="compile also what the table has of the same source")
     parser.add_argument("--kernels", help="kernel files, without .cl, separated by commas")
     parser.add_argument("--targets", help="separated by commas: " + ",".join(TARGETS))
     given = parser.parse_args(words)
@@ -113,14 +141,14 @@ def parse(words):
 
 def main(words):
     given, files, targets = parse(words)
-    tools.install()
-    rows, failures = compile_all(files, targets)
+    made, before = read_table()
+    rows, failures = compile_all(files, targets, {} if given.all else made)
     failures += spills(rows)
     if given.check:
-        failures += falls(rows, TABLE)
+        failures += falls(rows, before)
     elif given.kernels or given.targets:
         print_rows(rows)
-    elif not failures:
+    else:
         write_table(rows, TABLE)
         write_document(rows, TABLE.with_suffix(".md"))
     for failure in failures:

@@ -3,7 +3,7 @@
     Variants: -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1}
 
 Braces mean every choice, several lines add up, and a file without a line is compiled as it is. CG_GROUP stands for the
-size of a work-group, CG_UNARY and CG_BINARY for the rows of elementwise.def.
+size of a work-group, CG_UNARY and CG_BINARY for the rows of elementwise.def, CG_UPDATE for those of updates.def.
 """
 import itertools
 import pathlib
@@ -19,8 +19,9 @@ def kernel_files():
 
 
 def rows_of(kind):
-    text = (ROOT / "include/clgrad/elementwise.def").read_text()
-    return ["row_" + name for name in re.findall(r"^%s\(\d+, \w+, (\w+)," % kind, text, re.M)]
+    file = "updates.def" if kind == "CG_UPDATE" else "elementwise.def"
+    text = (ROOT / "include/clgrad" / file).read_text()
+    return ["row_" + name for name in re.findall(r"^%s\((?:\d+, )?\w+, (\w+)," % kind, text, re.M)]
 
 
 def choices(word):
@@ -29,8 +30,8 @@ def choices(word):
         return [word]
     result = []
     for value in values.rstrip("}").split(","):
-        known = {"CG_GROUP": [GROUP], "CG_UNARY": rows_of("CG_UNARY"), "CG_BINARY": rows_of("CG_BINARY")}
-        result += known.get(value, [value])
+        known = [GROUP] if value == "CG_GROUP" else rows_of(value)
+        result += known if known else [value]
     return [f"{name}={value}" for value in result]
 
 
@@ -41,6 +42,29 @@ def variants_of(path):
     for line in lines or [""]:
         result += [list(words) for words in itertools.product(*map(choices, line.split()))]
     return result
+
+
+def joined(path):
+    """[(words, source)]: what is compiled at once. The rows of elementwise.def go into one source, each with its kernels
+    under names of its own: a program a row would take fifty compilers a target."""
+    together = {}
+    for words in variants_of(path):
+        row = next((word for word in words if word.startswith("-DCG_ROW=")), None)
+        together.setdefault(tuple(word for word in words if word != row), []).append(row)
+    return [(list(words), source_of(path) if rows == [None] else source_of_rows(path, rows)) for words, rows in together.items()]
+
+
+def source_of_rows(path, rows):
+    """All above the kernels once, and the kernels for each -DCG_ROW, with what they define renamed."""
+    above, kernels = source_of(path).split("\n#if CG_UNARY_ROW\n")
+    kernels = "#if CG_UNARY_ROW\n" + kernels
+    names = set(re.findall(r"__kernel void (\w+)|inline \w+ (\w+)\(|^\} (\w+);|^BACKWARD\((\w+)", kernels, re.M))
+    names = "|".join(sorted({name for group in names for name in group if name and name != "kernel_name"}))
+    out = [f"#define CG_ROW {rows[0].partition('=')[2]}", above]
+    for row in filter(None, rows):
+        name = row.partition("=")[2]
+        out += ["#undef CG_ROW", "#undef BACKWARD", f"#define CG_ROW {name}", re.sub(rf"\b({names})\b", rf"\1_{name[4:]}", kernels)]
+    return "\n".join(out)
 
 
 def profile_of(path):

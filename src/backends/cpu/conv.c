@@ -238,7 +238,7 @@ cg_status cpu_conv(cpu_device *device, const cg_op *op) {
     cpu_convolution *v = &work.v;
     v->x = cpu_floats(&op->inputs[0]);
     v->weight = cpu_floats(&op->inputs[1]);
-    v->bias = op->n_inputs > 2 && op->inputs[2].buffer != NULL ? cpu_floats(&op->inputs[2]) : NULL;
+    v->bias = cpu_optional(op, 2);
     if (cpu_conv_is_direct(v)) {
         cpu_conv_direct(device, v);
         return CG_OK;

@@ -18,6 +18,7 @@ static const cpu_run_fn fast[] = {
     [CG_OP_COPY] = cpu_copy,
     [CG_OP_FILL] = cpu_fill,
     [CG_OP_MATMUL] = cpu_matmul,
+    [CG_OP_MATMUL_RELU] = cpu_matmul_relu,
     [CG_OP_SUM] = cpu_sum,
     [CG_OP_EXPAND] = cpu_expand,
     [CG_OP_LOG_SOFTMAX] = cpu_log_softmax,
@@ -28,9 +29,11 @@ static const cpu_run_fn fast[] = {
     [CG_OP_CROSS_ENTROPY_BACKWARD] = cpu_cross_entropy_backward,
     [CG_OP_STRIDED_COPY] = cpu_strided_copy,
     [CG_OP_NORMALIZE] = cpu_normalize,
+    [CG_OP_NORMALIZE_RELU] = cpu_normalize,
     [CG_OP_NORMALIZE_BACKWARD] = cpu_normalize_backward,
-    [CG_OP_SGD_STEP] = cpu_sgd_step,
-    [CG_OP_ADAM_STEP] = cpu_adam_step,
+#define CG_UPDATE(NAME, name, statements) [CG_OP_##NAME] = cpu_update,
+#include <clgrad/updates.def>
+#undef CG_UPDATE
     [CG_OP_CONV] = cpu_conv,
     [CG_OP_CONV_BACKWARD_INPUT] = cpu_conv_backward_input,
     [CG_OP_CONV_BACKWARD_WEIGHT] = cpu_conv_backward_weight,

@@ -8,9 +8,10 @@
 #include <clgrad/op_kinds.h>
 
 /* The loops are compiled for several instruction sets and chosen when the library is loaded. Sanitizers are not ready
- * that early. For static functions only: the others' resolvers would be exported. */
+ * that early, and coverage would count each of them by itself. For static functions only: the others' resolvers would
+ * be exported. */
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) &&                       \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(CLGRAD_COVERAGE)
 #define CPU_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define CPU_CLONES
@@ -42,6 +43,11 @@ static inline float *cpu_floats(const cg_operand *operand) {
     return (float *)operand->buffer + operand->offset;
 }
 
+/* The same of an input that may be absent: NULL. */
+static inline const float *cpu_optional(const cg_op *op, uint32_t input) {
+    return op->n_inputs > input && op->inputs[input].buffer != NULL ? cpu_floats(&op->inputs[input]) : NULL;
+}
+
 static inline bool cpu_adds(const cg_op *op) {
     return (op->accumulate & 1u) != 0;
 }
@@ -53,6 +59,7 @@ bool cpu_is_elementwise(uint32_t number);
 
 cg_status cpu_elementwise(cpu_device *device, const cg_op *op);
 cg_status cpu_matmul(cpu_device *device, const cg_op *op);
+cg_status cpu_matmul_relu(cpu_device *device, const cg_op *op);
 cg_status cpu_sum(cpu_device *device, const cg_op *op);
 cg_status cpu_expand(cpu_device *device, const cg_op *op);
 cg_status cpu_log_softmax(cpu_device *device, const cg_op *op);
@@ -64,8 +71,7 @@ cg_status cpu_cross_entropy_backward(cpu_device *device, const cg_op *op);
 cg_status cpu_strided_copy(cpu_device *device, const cg_op *op);
 cg_status cpu_normalize(cpu_device *device, const cg_op *op);
 cg_status cpu_normalize_backward(cpu_device *device, const cg_op *op);
-cg_status cpu_sgd_step(cpu_device *device, const cg_op *op);
-cg_status cpu_adam_step(cpu_device *device, const cg_op *op);
+cg_status cpu_update(cpu_device *device, const cg_op *op); /* every row of updates.def */
 cg_status cpu_conv(cpu_device *device, const cg_op *op);
 cg_status cpu_conv_backward_input(cpu_device *device, const cg_op *op);
 cg_status cpu_conv_backward_weight(cpu_device *device, const cg_op *op);

@@ -7,15 +7,16 @@
 #define STREAM_FLOATS 4194304 /* beyond the caches */
 #define BATCH_WORK 16777216   /* multiply-adds of one product above which all threads work on the same one */
 
-typedef struct prefill_job {
+/* Rows of c, one for each row of each product. */
+typedef struct row_job {
     const cg_matmul_attrs *attrs;
     const float *bias; /* NULL: zeros */
     float *c;
     bool add;
-} prefill_job;
+} row_job;
 
 CPU_CLONES static void prefill_rows(void *context, int64_t begin, int64_t end) {
-    const prefill_job *work = context;
+    const row_job *work = context;
     const cg_matmul_attrs *attrs = work->attrs;
     const float *bias = work->bias;
     for (int64_t row = begin; row < end; row++) {
@@ -36,7 +37,7 @@ CPU_CLONES static void prefill_rows(void *context, int64_t begin, int64_t end) {
 /* Makes c what the products are added to. */
 static void prefill(const cpu_device *device, const cg_op *op, const float *bias) {
     const cg_matmul_attrs *attrs = op->attrs;
-    prefill_job work = {attrs, bias, cpu_floats(&op->outputs[0]), cpu_adds(op)};
+    row_job work = {attrs, bias, cpu_floats(&op->outputs[0]), cpu_adds(op)};
     cpu_parallel(device, attrs->batch * attrs->m, PREFILL_GRAIN / attrs->n + 1, prefill_rows, &work);
 }
 
@@ -120,4 +121,27 @@ cg_status cpu_matmul(cpu_device *device, const cg_op *op) {
                            attrs->k, attrs->lda, attrs->ldb, attrs->ldc, cpu_floats(&op->inputs[0]),
                            cpu_floats(&op->inputs[1]), cpu_floats(&op->outputs[0])}};
     return multiply_batch(device, &all);
+}
+
+CPU_CLONES static void relu_rows(void *context, int64_t begin, int64_t end) {
+    const row_job *work = context;
+    const cg_matmul_attrs *attrs = work->attrs;
+    for (int64_t row = begin; row < end; row++) {
+        float *c = work->c + row / attrs->m * attrs->stride_c + row % attrs->m * attrs->ldc;
+#pragma omp simd
+        for (int64_t j = 0; j < attrs->n; j++) {
+            c[j] = c[j] <= 0.0f ? 0.0f : c[j];
+        }
+    }
+}
+
+/* In place, while the product is in the caches. */
+cg_status cpu_matmul_relu(cpu_device *device, const cg_op *op) {
+    const cg_matmul_attrs *attrs = op->attrs;
+    CG_TRY(cpu_matmul(device, op));
+    row_job work = {.attrs = attrs, .c = cpu_floats(&op->outputs[0])};
+    if (attrs->n > 0) {
+        cpu_parallel(device, attrs->batch * attrs->m, PREFILL_GRAIN / attrs->n + 1, relu_rows, &work);
+    }
+    return CG_OK;
 }

@@ -18,7 +18,7 @@ typedef struct norm_job {
     int64_t weight_groups, weights, step; /* the weight of block b: group % weight_groups * weights + b * step */
     bool along;                           /* weights lie along the run */
     bool centered, add;
-    float eps;
+    float eps, least; /* least: what is not above it becomes it: 0 is ReLU */
 } norm_job;
 
 /* The weights that a run meets: one for all of it, or a vector of them (NULL: 1). */
@@ -61,12 +61,13 @@ CPU_CLONES static float run_squares(const float *x, float mean, int64_t n) {
     return total;
 }
 
-CPU_CLONES static void run_apply(const float *x, float mean, float rstd, run_weights w, run_weights b, float *y,
-                                 int64_t n) {
+CPU_CLONES static void run_apply(const float *x, float mean, float rstd, run_weights w, run_weights b, float least,
+                                 float *y, int64_t n) {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         float weight = w.vector != NULL ? w.vector[i] : w.one, bias = b.vector != NULL ? b.vector[i] : b.one;
-        y[i] = (x[i] - mean) * rstd * weight + bias;
+        float value = (x[i] - mean) * rstd * weight + bias;
+        y[i] = value <= least ? least : value;
     }
 }
 
@@ -86,8 +87,8 @@ static void normalize_group(const norm_job *work, int64_t group) {
     work->stats[3 * group + 2] = variance;
     for (int64_t b = 0; b < work->blocks; b++) {
         run_apply(x + b * work->stride, mean, rstd, weights_of(work, work->weight, group, b, 1.0f),
-                  weights_of(work, work->bias, group, b, 0.0f), work->out + group * work->apart + b * work->stride,
-                  work->length);
+                  weights_of(work, work->bias, group, b, 0.0f), work->least,
+                  work->out + group * work->apart + b * work->stride, work->length);
     }
 }
 
@@ -192,12 +193,9 @@ static int64_t plan(const cg_op *op, norm_job *work) {
     return dim[0] * attrs->groups;
 }
 
-static const float *optional(const cg_op *op, uint32_t input) {
-    return op->n_inputs > input && op->inputs[input].buffer != NULL ? cpu_floats(&op->inputs[input]) : NULL;
-}
-
 cg_status cpu_normalize(cpu_device *device, const cg_op *op) {
-    norm_job work = {.weight = optional(op, 1), .bias = optional(op, 2)};
+    norm_job work = {.weight = cpu_optional(op, 1), .bias = cpu_optional(op, 2)};
+    work.least = op->kind->number == CG_OP_NORMALIZE_RELU ? 0.0f : -INFINITY;
     int64_t groups = plan(op, &work);
     if (groups == 0) {
         return ref_run(op);
@@ -209,7 +207,7 @@ cg_status cpu_normalize(cpu_device *device, const cg_op *op) {
 }
 
 cg_status cpu_normalize_backward(cpu_device *device, const cg_op *op) {
-    norm_job work = {.weight = optional(op, 3), .add = cpu_adds(op)};
+    norm_job work = {.weight = cpu_optional(op, 3), .add = cpu_adds(op)};
     int64_t groups = plan(op, &work);
     if (groups == 0) {
         return ref_run(op);

@@ -1,101 +1,87 @@
-/* The update of one parameter by SGD and by Adam: one pass over memory. */
+/* Every row of updates.def as one loop over contiguous floats, compiled for several instruction sets. */
 #include "cpu.h"
-#include "vector_math.h"
+
+#include <math.h>
 
 #define GRAIN 16384
+#define TILE 512
 
-typedef struct sgd_job {
-    const float *grad;
-    float *param, *buffer;
-    float lr, momentum, keep, weight_decay; /* keep = 1 - dampening */
-    bool first, nesterov;
-} sgd_job;
+typedef float value;
+typedef float number;
 
-CPU_CLONES static void sgd_plain(void *context, int64_t begin, int64_t end) {
-    const sgd_job *work = context;
-    const float *grad = work->grad;
-    float *param = work->param, lr = work->lr, weight_decay = work->weight_decay;
-#pragma omp simd
-    for (int64_t i = begin; i < end; i++) {
-        param[i] -= lr * (grad[i] + weight_decay * param[i]);
+#define R(constant) ((float)(constant))
+#define ABS(x) fabsf(x)
+#define SQRT(x) sqrtf(x)
+#define HAS(k) has##k
+
+/* What a row works on: h, n0 and n1, and a run of param, grad and the states. */
+typedef struct run {
+    const float *h, *grad;
+    float n0, n1;
+    float *param, *state[CG_UPDATE_MAX_STATES];
+    bool has[CG_UPDATE_MAX_STATES];
+} run;
+
+typedef void (*row_fn)(const run *work, int64_t count);
+
+#define CG_UPDATE(NAME, name, statements)                                                                              \
+    CPU_CLONES static void row_##name(const run *work, int64_t count) {                                                \
+        const float *grad = work->grad, n0 = work->n0, n1 = work->n1;                                                  \
+        float *param = work->param, *at0 = work->state[0], *at1 = work->state[1], *at2 = work->state[2];               \
+        const bool has0 = work->has[0], has1 = work->has[1], has2 = work->has[2];                                      \
+        float h[CG_UPDATE_NUMBERS];                                                                                    \
+        for (int k = 0; k < CG_UPDATE_NUMBERS; k++) {                                                                  \
+            h[k] = work->h[k];                                                                                         \
+        }                                                                                                              \
+        _Pragma("omp simd") for (int64_t i = 0; i < count; i++) {                                                      \
+            value p = param[i], g = grad[i], s0 = at0[i], s1 = at1[i], s2 = at2[i];                                    \
+            statements param[i] = p;                                                                                   \
+            at0[i] = s0;                                                                                               \
+            at1[i] = s1;                                                                                               \
+            at2[i] = s2;                                                                                               \
+        }                                                                                                              \
+        (void)n0, (void)n1, (void)has0, (void)has1, (void)has2, (void)h;                                               \
+    }
+#include <clgrad/updates.def>
+#undef CG_UPDATE
+
+static const row_fn rows[] = {
+#define CG_UPDATE(NAME, name, statements) [CG_OP_##NAME] = row_##name,
+#include <clgrad/updates.def>
+#undef CG_UPDATE
+};
+
+typedef struct job {
+    row_fn row;
+    run whole;
+} job;
+
+/* Tile by tile: a state that is absent is a tile of its own, which nobody reads, so that a row is one plain loop. */
+static void range(void *context, int64_t begin, int64_t end) {
+    const job *work = context;
+    float absent[CG_UPDATE_MAX_STATES][TILE] = {{0}};
+    run part = work->whole;
+    for (int64_t i = begin; i < end; i += TILE) {
+        part.param = work->whole.param + i;
+        part.grad = work->whole.grad + i;
+        for (int k = 0; k < CG_UPDATE_MAX_STATES; k++) {
+            part.state[k] = part.has[k] ? work->whole.state[k] + i : absent[k];
+        }
+        work->row(&part, end - i < TILE ? end - i : TILE);
     }
 }
 
-/* The first step's buffer is overwritten unread: it may hold anything, NaN too. */
-CPU_CLONES static void sgd_momentum(void *context, int64_t begin, int64_t end) {
-    const sgd_job *work = context;
-    const float *grad = work->grad;
-    float *param = work->param, *buffer = work->buffer, lr = work->lr, weight_decay = work->weight_decay;
-    float momentum = work->momentum, keep = work->keep;
-    bool first = work->first, nesterov = work->nesterov;
-#pragma omp simd
-    for (int64_t i = begin; i < end; i++) {
-        float g = grad[i] + weight_decay * param[i];
-        float moving = first ? g : momentum * buffer[i] + keep * g;
-        buffer[i] = moving;
-        param[i] -= lr * (nesterov ? g + momentum * moving : moving);
+cg_status cpu_update(cpu_device *device, const cg_op *op) {
+    job work = {.row = rows[op->kind->number],
+                .whole = {.h = cpu_floats(&op->inputs[0]),
+                          .grad = cpu_floats(&op->inputs[1]),
+                          .n0 = op->n_inputs > 2 ? *cpu_floats(&op->inputs[2]) : 0.0f,
+                          .n1 = op->n_inputs > 3 ? *cpu_floats(&op->inputs[3]) : 0.0f,
+                          .param = cpu_floats(&op->outputs[0])}};
+    for (uint32_t k = 0; k < CG_UPDATE_MAX_STATES; k++) {
+        work.whole.has[k] = k + 1 < op->n_outputs && op->outputs[k + 1].buffer != NULL;
+        work.whole.state[k] = work.whole.has[k] ? cpu_floats(&op->outputs[k + 1]) : NULL;
     }
-}
-
-cg_status cpu_sgd_step(cpu_device *device, const cg_op *op) {
-    const cg_sgd_attrs *attrs = op->attrs;
-    const float *hyper = cpu_floats(&op->inputs[0]);
-    bool moving = op->n_outputs > 1 && op->outputs[1].buffer != NULL;
-    sgd_job work = {.grad = cpu_floats(&op->inputs[1]),
-                    .param = cpu_floats(&op->outputs[0]),
-                    .buffer = moving ? cpu_floats(&op->outputs[1]) : NULL,
-                    .lr = hyper[0],
-                    .momentum = (float)attrs->momentum,
-                    .keep = (float)(1.0 - attrs->dampening),
-                    .weight_decay = (float)attrs->weight_decay,
-                    .first = hyper[1] != 0.0f,
-                    .nesterov = attrs->nesterov != 0};
-    cpu_parallel(device, cg_shape_numel(&op->outputs[0].shape), GRAIN, moving ? sgd_momentum : sgd_plain, &work);
-    return CG_OK;
-}
-
-typedef struct adam_job {
-    const float *grad;
-    float *param, *exp_avg, *exp_avg_sq;
-    float shrink, decay, step; /* 1 - decoupled decay; decay in the gradient; lr / correction */
-    float rest1, beta2, rest2, correction_sq, eps;
-} adam_job;
-
-/* A moment too small to matter becomes 0; NaN stays. */
-static inline float flushed(float moment) {
-    return fabsf(moment) < 0x1p-126f ? 0.0f : moment;
-}
-
-CPU_CLONES static void adam_range(void *context, int64_t begin, int64_t end) {
-    const adam_job work = *(const adam_job *)context;
-    const float *grad = work.grad;
-    float *param = work.param, *exp_avg = work.exp_avg, *exp_avg_sq = work.exp_avg_sq;
-#pragma omp simd
-    for (int64_t i = begin; i < end; i++) {
-        float g = grad[i] + work.decay * param[i];
-        float m = flushed(exp_avg[i] + work.rest1 * (g - exp_avg[i]));
-        float v = flushed(work.beta2 * exp_avg_sq[i] + work.rest2 * g * g);
-        param[i] = param[i] * work.shrink - work.step * m / (sqrtf(v) / work.correction_sq + work.eps);
-        exp_avg[i] = m;
-        exp_avg_sq[i] = v;
-    }
-}
-
-cg_status cpu_adam_step(cpu_device *device, const cg_op *op) {
-    const cg_adam_attrs *attrs = op->attrs;
-    const float *hyper = cpu_floats(&op->inputs[0]);
-    adam_job work = {.grad = cpu_floats(&op->inputs[1]),
-                     .param = cpu_floats(&op->outputs[0]),
-                     .exp_avg = cpu_floats(&op->outputs[1]),
-                     .exp_avg_sq = cpu_floats(&op->outputs[2]),
-                     .shrink = attrs->decoupled ? (float)(1.0 - (double)hyper[0] * attrs->weight_decay) : 1.0f,
-                     .decay = attrs->decoupled ? 0.0f : (float)attrs->weight_decay,
-                     .step = hyper[0] / hyper[1],
-                     .rest1 = (float)(1.0 - attrs->beta1),
-                     .beta2 = (float)attrs->beta2,
-                     .rest2 = (float)(1.0 - attrs->beta2),
-                     .correction_sq = hyper[2],
-                     .eps = (float)attrs->eps};
-    cpu_parallel(device, cg_shape_numel(&op->outputs[0].shape), GRAIN, adam_range, &work);
+    cpu_parallel(device, cg_shape_numel(&op->outputs[0].shape), GRAIN, range, &work);
     return CG_OK;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define LARGEST_PATTERN 128
-#define SMALLEST_SCRATCH ((size_t)1 << 20)
+#define SMALL_SCRATCH ((size_t)1 << 20)
 #define LARGEST_STAGE ((size_t)4 << 20)
 
 cg_status ocl_memory_create(ocl_device *device, size_t bytes, cl_mem *memory) {
@@ -27,6 +27,8 @@ cg_status ocl_memory_create(ocl_device *device, size_t bytes, cl_mem *memory) {
     return CG_OK;
 }
 
+/* Oclgrind's notes of what is uninitialized outlive a buffer and are those of the next one in its place, which may be
+ * larger: there memory stays as long as the device. */
 void ocl_memory_release(ocl_device *device, cl_mem memory) {
     size_t bytes = 0;
     if (memory == NULL) {
@@ -34,18 +36,27 @@ void ocl_memory_release(ocl_device *device, cl_mem memory) {
     }
     clGetMemObjectInfo(memory, CL_MEM_SIZE, sizeof bytes, &bytes, NULL);
     device->allocated -= bytes;
-    clReleaseMemObject(memory);
+    if (device->info.simulator && device->n_retired < OCL_RETIRED) {
+        device->retired[device->n_retired++] = memory;
+    } else {
+        clReleaseMemObject(memory);
+    }
 }
 
-/* Large enough for most from the start, and grown by at least an eighth, so that rising sizes do not allocate each
- * time. Work that is queued keeps the old memory. */
+static void release_retired(ocl_device *device) {
+    while (device->n_retired > 0) {
+        clReleaseMemObject(device->retired[--device->n_retired]);
+    }
+}
+
+/* Grown to twice its size while it is small and by an eighth later, so that rising sizes do not allocate each time; not
+ * large from the start, for a simulator that checks accesses clears a record of each byte there is after each kernel.
+ * Work that is queued keeps the old memory. */
 cg_status ocl_scratch_get(ocl_device *device, ocl_scratch_use use, size_t bytes, cl_mem *memory) {
     ocl_scratch *scratch = &device->scratch[use];
     if (bytes > scratch->bytes) {
-        size_t eighth_more = scratch->bytes + scratch->bytes / 8;
-        size_t least = SMALLEST_SCRATCH < device->info.max_allocation_bytes ? SMALLEST_SCRATCH : 0;
-        size_t wanted = bytes > least ? bytes : least;
-        wanted = eighth_more > wanted && eighth_more <= device->info.max_allocation_bytes ? eighth_more : wanted;
+        size_t grown = scratch->bytes + (scratch->bytes < SMALL_SCRATCH ? scratch->bytes : scratch->bytes / 8);
+        size_t wanted = grown > bytes && grown <= device->info.max_allocation_bytes ? grown : bytes;
         ocl_memory_release(device, scratch->memory);
         *scratch = (ocl_scratch){0};
         CG_TRY(ocl_memory_create(device, wanted, &scratch->memory));
@@ -73,6 +84,7 @@ void ocl_scratch_release(ocl_device *device) {
         device->scratch[i] = (ocl_scratch){0};
     }
     stages_release(device);
+    release_retired(device);
 }
 
 cg_status ocl_buffer_create(void *device, size_t bytes, void **buffer) {
@@ -151,20 +163,20 @@ cg_status ocl_write(void *handle, void *buffer, size_t offset, const void *sourc
     return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueWriteBuffer", NULL);
 }
 
-static const char *name_of(cl_long number) {
-    switch (number) {
-#define CG_OP(number, NAME, name, min_inputs, max_inputs, outputs, attrs, flags)                                       \
-    case number:                                                                                                       \
-        return #name;
+/* The ops that may set an error word have a row in this table, like all that are not elementwise. */
+static const char *const op_names[] = {
+#define CG_OP(number, NAME, name, min_inputs, max_inputs, outputs, attrs, flags) [number] = #name,
 #include <clgrad/ops.def>
 #undef CG_OP
-    default:
-        return "?";
-    }
+};
+
+static const char *name_of(cl_long number) {
+    bool known = number >= 0 && number < (cl_long)(sizeof op_names / sizeof op_names[0]) && op_names[number] != NULL;
+    return known ? op_names[number] : "?";
 }
 
 static bool has_classes(cl_long number) {
-    return number == CG_OP_CROSS_ENTROPY || number == CG_OP_CROSS_ENTROPY_BACKWARD;
+    return number == CG_OP_CROSS_ENTROPY || number == CG_OP_CROSS_ENTROPY_BACKWARD || number == CG_OP_CLASS_WEIGHTS;
 }
 
 /* Asks for the error words in the queue's order, when an op could have set them; `words` is valid after a finish. */

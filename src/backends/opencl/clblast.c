@@ -59,7 +59,8 @@ bool ocl_blas_takes(const ocl_device *device, const cg_op *op) {
     bool repeats = attrs->batch > 1 && (attrs->stride_a == 0 || attrs->stride_b == 0);
     bool gaps = attrs->ldc != attrs->n || (attrs->batch > 1 && attrs->stride_c != attrs->m * attrs->n);
     bool biased = op->n_inputs > 2 && op->inputs[2].buffer != NULL;
-    return device->blas != NULL && attrs->k > 0 && !repeats && !(biased && gaps);
+    bool whole = biased || op->kind->number == CG_OP_MATMUL_RELU; /* c is worked on besides, as one run */
+    return device->blas != NULL && attrs->k > 0 && !repeats && !(whole && gaps);
 }
 
 static cg_status multiply(ocl_device *device, const cg_op *op, float beta) {

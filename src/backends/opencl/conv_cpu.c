@@ -94,7 +94,8 @@ static cg_status multiply(const plan *p, const block *b, cg_matmul_attrs attrs, 
                           cg_operand result, bool add) {
     attrs.size = sizeof attrs;
     attrs.batch = (int64_t)b->images;
-    cg_op op = {.attrs = &attrs, .n_inputs = 2, .n_outputs = 1, .accumulate = add};
+    static const cg_op_kind matmul = {.number = CG_OP_MATMUL, .name = "matmul"};
+    cg_op op = {.kind = &matmul, .attrs = &attrs, .n_inputs = 2, .n_outputs = 1, .accumulate = add};
     op.inputs[0] = first;
     op.inputs[1] = second;
     op.outputs[0] = result;

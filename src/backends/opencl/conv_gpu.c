@@ -43,8 +43,8 @@ static uint64_t parts_of(const ocl_convolution *conv, const product *p) {
 
 static cg_status launch(const ocl_convolution *conv, const product *p, const ocl_conv_sizes *s, cl_mem c,
                         uint64_t c_at) {
-    char defines[32];
-    snprintf(defines, sizeof defines, "-DCG_PASS=%d", (int)conv->pass);
+    char defines[48];
+    snprintf(defines, sizeof defines, "-DCG_PASS=%d -DCG_SUBGROUP=%u", (int)conv->pass, conv->device->subgroup);
     const cg_operand *bias = conv->bias != NULL ? conv->bias : p->a;
     return ocl_launch(conv->device, &(ocl_call){.file = "conv_gpu.cl",
                                                 .kernel = "conv_tile",

@@ -133,6 +133,11 @@ static cg_status set_arguments(const ocl_device *device, ocl_kernel *kernel, con
     return CG_OK;
 }
 
+cg_operand ocl_present(const cg_op *op, uint32_t input, bool *there) {
+    *there = op->n_inputs > input && op->inputs[input].buffer != NULL;
+    return op->inputs[*there ? input : 0];
+}
+
 cg_status ocl_launch(ocl_device *device, const ocl_call *call) {
     ocl_kernel *kernel = NULL;
     CG_TRY(kernel_of(device, call, &kernel));

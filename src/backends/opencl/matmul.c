@@ -18,7 +18,7 @@ typedef struct source {
 typedef struct result {
     cl_ulong m, n, k;
     cl_ulong at, batch, ld, bias_at;
-    cl_ulong add, has_bias;
+    cl_ulong add, has_bias, relu;
     cl_ulong row_tiles, column_tiles, columns_first;
 } result;
 
@@ -32,7 +32,7 @@ typedef struct product {
     ocl_device *device;
     const cg_matmul_attrs *attrs;
     const cg_operand *a, *b, *c, *bias; /* bias NULL: none */
-    bool add;
+    bool add, relu;
     uint64_t m, n, k, batch;
     uint64_t tile_rows, tile_columns;
     bool packs_a, packs_b;
@@ -58,6 +58,7 @@ static product product_of(ocl_device *device, const cg_op *op) {
                      .c = &op->outputs[0],
                      .bias = has_bias(op) ? &op->inputs[2] : NULL,
                      .add = (op->accumulate & 1) != 0,
+                     .relu = op->kind->number == CG_OP_MATMUL_RELU,
                      .m = (uint64_t)attrs->m,
                      .n = (uint64_t)attrs->n,
                      .k = (uint64_t)attrs->k,
@@ -153,6 +154,7 @@ static result result_of(const product *p, const slice *part) {
                     .bias_at = p->bias != NULL ? p->bias->offset : 0,
                     .add = p->add || part->k0 > 0,
                     .has_bias = p->bias != NULL && last,
+                    .relu = p->relu && last,
                     .row_tiles = panels_a(p),
                     .column_tiles = panels_b(p),
                     .columns_first = panels_b(p) <= 4};
@@ -234,14 +236,14 @@ typedef struct gpu_product {
     cl_ulong lda, ldb, ldc;
     cl_ulong stride_a, stride_b, stride_c;
     cl_ulong parts, part_k;
-    cl_ulong add, has_bias;
+    cl_ulong add, has_bias, relu;
 } gpu_product;
 
 /* How many parts to cut k into when there are few tiles and k is long: a weight's gradient over many rows. By shape
  * alone. */
 static uint64_t parts_of(const product *p) {
     uint64_t tiles = ocl_ceil(p->m, GPU_TILE_M) * ocl_ceil(p->n, GPU_TILE_N);
-    bool plain = p->batch == 1 && p->bias == NULL && (uint64_t)p->attrs->ldc == p->n;
+    bool plain = p->batch == 1 && p->bias == NULL && !p->relu && (uint64_t)p->attrs->ldc == p->n;
     uint64_t most = p->k / GPU_PART_K, wanted = GPU_FEW_GROUPS / tiles;
     uint64_t parts = most < wanted ? most : wanted;
     return plain && parts > 1 ? parts : 1;
@@ -280,7 +282,8 @@ static cg_status run_gpu(const product *p) {
                      .parts = parts_of(p),
                      .part_k = p->k,
                      .add = p->add,
-                     .has_bias = p->bias != NULL};
+                     .has_bias = p->bias != NULL,
+                     .relu = p->relu};
     if (g.parts == 1) {
         return launch_gpu(p, p->c->buffer, &g);
     }
@@ -296,10 +299,19 @@ static cg_status run_gpu(const product *p) {
     return ocl_sum_run(p->device, &join);
 }
 
+/* Behind a product of the library. */
+static cg_status relu_in_place(ocl_device *device, const cg_operand *c) {
+    static const cg_op_kind relu = {.number = CG_OP_RELU, .name = "relu"};
+    const cg_elementwise_attrs attrs = {.size = sizeof attrs};
+    const cg_op op = {.kind = &relu, .attrs = &attrs, .n_inputs = 1, .n_outputs = 1, .inputs = {*c}, .outputs = {*c}};
+    return ocl_elementwise(device, &op);
+}
+
 cg_status ocl_matmul(ocl_device *device, const cg_op *op) {
     product p = product_of(device, op);
     if (ocl_blas_takes(device, op)) {
-        return ocl_blas_matmul(device, op);
+        CG_TRY(ocl_blas_matmul(device, op));
+        return p.relu ? relu_in_place(device, p.c) : CG_OK;
     }
     if (!device->cpu_shape) {
         return run_gpu(&p);

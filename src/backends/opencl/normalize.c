@@ -49,28 +49,23 @@ static groups groups_of(const cg_op *op) {
     return attrs->groups > 0 ? rows_of(dim, attrs->groups) : channels_of(dim);
 }
 
-/* An operand that is absent: x stands in, and the kernel is told. */
-static cg_operand present(const cg_op *op, uint32_t input, bool *there) {
-    *there = op->n_inputs > input && op->inputs[input].buffer != NULL;
-    return *there ? op->inputs[input] : op->inputs[0];
-}
-
 cg_status ocl_normalize(ocl_device *device, const cg_op *op) {
     const cg_normalize_attrs *attrs = op->attrs;
     groups all = groups_of(op);
     ocl_lanes lanes = share_groups(device, &all);
     bool has_weight, has_bias;
-    cg_operand weight = present(op, 1, &has_weight), bias = present(op, 2, &has_bias);
-    return ocl_launch(device,
-                      &(ocl_call){.file = "normalize.cl",
-                                  .kernel = "normalize_groups", /* normalize is a function of OpenCL */
-                                  .defines = lanes.defines,
-                                  .items = {lanes.items},
-                                  .group = lanes.group,
-                                  .args = {OCL_OPERAND(op->inputs[0]), OCL_OPERAND(weight), OCL_OPERAND(bias),
-                                           OCL_OPERAND(op->outputs[0]), OCL_OPERAND(op->outputs[1]),
-                                           ocl_struct(&all, sizeof all), ocl_flag(has_weight), ocl_flag(has_bias),
-                                           ocl_flag((int)attrs->centered), ocl_real(attrs->eps)}});
+    cg_operand weight = ocl_present(op, 1, &has_weight), bias = ocl_present(op, 2, &has_bias);
+    return ocl_launch(
+        device,
+        &(ocl_call){.file = "normalize.cl",
+                    .kernel = "normalize_groups", /* normalize is a function of OpenCL */
+                    .defines = lanes.defines,
+                    .items = {lanes.items},
+                    .group = lanes.group,
+                    .args = {OCL_OPERAND(op->inputs[0]), OCL_OPERAND(weight), OCL_OPERAND(bias),
+                             OCL_OPERAND(op->outputs[0]), OCL_OPERAND(op->outputs[1]), ocl_struct(&all, sizeof all),
+                             ocl_flag(has_weight), ocl_flag(has_bias), ocl_flag((int)attrs->centered),
+                             ocl_flag(op->kind->number == CG_OP_NORMALIZE_RELU), ocl_real(attrs->eps)}});
 }
 
 cg_status ocl_normalize_backward(ocl_device *device, const cg_op *op) {
@@ -78,7 +73,7 @@ cg_status ocl_normalize_backward(ocl_device *device, const cg_op *op) {
     groups all = groups_of(op);
     ocl_lanes lanes = share_groups(device, &all);
     bool has_weight;
-    cg_operand weight = present(op, 3, &has_weight);
+    cg_operand weight = ocl_present(op, 3, &has_weight);
     return ocl_launch(
         device,
         &(ocl_call){.file = "normalize.cl",

@@ -36,6 +36,7 @@ typedef struct ocl_scratch {
 } ocl_scratch;
 
 #define OCL_STAGES 4
+#define OCL_RETIRED 256
 
 /* Copies of what write was given, so that it need not wait for the queue. */
 typedef struct ocl_stages {
@@ -58,6 +59,8 @@ typedef struct ocl_device {
     char options[192];  /* for the compiler, of every program */
     char identity[512]; /* device, driver and platform with their versions: what a compiled program depends on */
     uint64_t allocated;
+    cl_mem retired[OCL_RETIRED]; /* of a simulator: buffer.c says why */
+    size_t n_retired;
     ocl_scratch scratch[OCL_SCRATCH_COUNT];
     ocl_stages stages;
     ocl_program *programs;
@@ -199,6 +202,9 @@ typedef struct ocl_lanes {
 } ocl_lanes;
 ocl_lanes ocl_lanes_for(const ocl_device *device, uint64_t rows, uint64_t length);
 
+/* An input that may be absent: the first stands in, and the kernel is told. */
+cg_operand ocl_present(const cg_op *op, uint32_t input, bool *there);
+
 /* The families. An op with no element never comes here. */
 cg_status ocl_elementwise(ocl_device *device, const cg_op *op);
 bool ocl_is_elementwise(uint32_t number);
@@ -229,8 +235,8 @@ cg_status ocl_softmax(ocl_device *device, const cg_op *op);
 cg_status ocl_softmax_backward(ocl_device *device, const cg_op *op);
 cg_status ocl_cross_entropy(ocl_device *device, const cg_op *op);
 cg_status ocl_cross_entropy_backward(ocl_device *device, const cg_op *op);
-cg_status ocl_sgd_step(ocl_device *device, const cg_op *op);
-cg_status ocl_adam_step(ocl_device *device, const cg_op *op);
+cg_status ocl_class_weights(ocl_device *device, const cg_op *op);
+cg_status ocl_update(ocl_device *device, const cg_op *op); /* every row of updates.def */
 cg_status ocl_conv(ocl_device *device, const cg_op *op);
 cg_status ocl_conv_backward_input(ocl_device *device, const cg_op *op);
 cg_status ocl_conv_backward_weight(ocl_device *device, const cg_op *op);

@@ -10,6 +10,7 @@ static const run_fn structured[] = {
     [CG_OP_COPY] = ocl_copy_op,
     [CG_OP_FILL] = ocl_fill,
     [CG_OP_MATMUL] = ocl_matmul,
+    [CG_OP_MATMUL_RELU] = ocl_matmul,
     [CG_OP_SUM] = ocl_sum,
     [CG_OP_EXPAND] = ocl_expand,
     [CG_OP_ARGMAX] = ocl_argmax,
@@ -19,6 +20,7 @@ static const run_fn structured[] = {
     [CG_OP_SOFTMAX_BACKWARD] = ocl_softmax_backward,
     [CG_OP_CROSS_ENTROPY] = ocl_cross_entropy,
     [CG_OP_CROSS_ENTROPY_BACKWARD] = ocl_cross_entropy_backward,
+    [CG_OP_CLASS_WEIGHTS] = ocl_class_weights,
     [CG_OP_STRIDED_COPY] = ocl_strided_copy,
     [CG_OP_CAST] = ocl_cast,
     [CG_OP_INDEX_SELECT] = ocl_index_select,
@@ -28,12 +30,14 @@ static const run_fn structured[] = {
     [CG_OP_ONE_HOT] = ocl_one_hot,
     [CG_OP_CUMSUM] = ocl_cumsum,
     [CG_OP_NORMALIZE] = ocl_normalize,
+    [CG_OP_NORMALIZE_RELU] = ocl_normalize,
     [CG_OP_NORMALIZE_BACKWARD] = ocl_normalize_backward,
     [CG_OP_NORMALIZE_WEIGHT_BACKWARD] = ocl_normalize_weight_backward,
     [CG_OP_RUNNING_STATS] = ocl_running_stats,
     [CG_OP_RANDOM] = ocl_random,
-    [CG_OP_SGD_STEP] = ocl_sgd_step,
-    [CG_OP_ADAM_STEP] = ocl_adam_step,
+#define CG_UPDATE(NAME, name, statements) [CG_OP_##NAME] = ocl_update,
+#include <clgrad/updates.def>
+#undef CG_UPDATE
     [CG_OP_CONV] = ocl_conv,
     [CG_OP_CONV_BACKWARD_INPUT] = ocl_conv_backward_input,
     [CG_OP_CONV_BACKWARD_WEIGHT] = ocl_conv_backward_weight,
@@ -71,6 +75,8 @@ static uint32_t integer_operands(uint32_t number) {
     case CG_OP_GATHER:
     case CG_OP_SCATTER_ADD:
         return INPUT(1);
+    case CG_OP_CLASS_WEIGHTS:
+        return INPUT(0) | OUTPUT(1);
     case CG_OP_ONE_HOT:
     case CG_OP_RANDOM:
         return INPUT(0);
@@ -260,17 +266,27 @@ static cg_status create_queue(ocl_device *device) {
     return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueWriteBuffer", "error words");
 }
 
+/* Until no command runs and the driver's thread holds none. A thread of rusticl (Mesa 22.3) lets go of a command after
+ * clFinish: it would destroy the command's kernel while the program that closed the device already ends, and crash.
+ * Once a second command is done, the first ones are gone. */
+static void finish(cl_command_queue queue) {
+    clFinish(queue);
+    if (clEnqueueMarkerWithWaitList(queue, 0, NULL, NULL) == CL_SUCCESS) {
+        clFinish(queue);
+    }
+}
+
 static void close_device(void *handle) {
     ocl_device *device = handle;
     if (device->queue != NULL) {
-        clFinish(device->queue);
+        finish(device->queue);
     }
     ocl_blas_close(device);
     ocl_timing_release(device);
     ocl_kernels_release(device);
     ocl_programs_release(device);
-    ocl_scratch_release(device);
     ocl_memory_release(device, device->errors);
+    ocl_scratch_release(device);
     if (device->queue != NULL) {
         clReleaseCommandQueue(device->queue);
     }

@@ -84,7 +84,7 @@ static double output_element(const conv *v, const real *x, const real *weight, i
 cg_status REF(conv)(const cg_op *op) {
     conv v = conv_of(op, &op->inputs[0], &op->inputs[1], &op->outputs[0]);
     const real *x = elements(&op->inputs[0]), *weight = elements(&op->inputs[1]);
-    const real *bias = op->n_inputs > 2 && op->inputs[2].buffer != NULL ? elements(&op->inputs[2]) : NULL;
+    const real *bias = optional_elements(op, 2);
     real *y = elements(&op->outputs[0]);
     int64_t filters = v.filters * v.attrs->groups;
     for (int64_t plane = 0; plane < v.images * filters; plane++) {

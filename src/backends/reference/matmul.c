@@ -1,4 +1,4 @@
-/* c = a' b' + bias, element by element. */
+/* c = a' b' + bias, and ReLU behind it, element by element. */
 #include "real.h"
 
 /* Row i of a' times column j of b'. */
@@ -12,7 +12,7 @@ static double product(const cg_matmul_attrs *attrs, const real *a, const real *b
     return sum;
 }
 
-cg_status REF(matmul)(const cg_op *op) {
+static cg_status multiply(const cg_op *op, bool relu) {
     const cg_matmul_attrs *attrs = op->attrs;
     bool biased = op->n_inputs > 2 && op->inputs[2].buffer != NULL;
     const real *bias = biased ? elements(&op->inputs[2]) : NULL;
@@ -22,9 +22,18 @@ cg_status REF(matmul)(const cg_op *op) {
         real *c = elements(&op->outputs[0]) + matrix * attrs->stride_c;
         for (int64_t i = 0; i < attrs->m; i++) {
             for (int64_t j = 0; j < attrs->n; j++) {
-                put(op, &c[i * attrs->ldc + j], product(attrs, a, b, i, j) + (biased ? (double)bias[j] : 0.0));
+                double value = product(attrs, a, b, i, j) + (biased ? (double)bias[j] : 0.0);
+                put(op, &c[i * attrs->ldc + j], relu && value <= 0.0 ? 0.0 : value);
             }
         }
     }
     return CG_OK;
+}
+
+cg_status REF(matmul)(const cg_op *op) {
+    return multiply(op, false);
+}
+
+cg_status REF(matmul_relu)(const cg_op *op) {
+    return multiply(op, true);
 }

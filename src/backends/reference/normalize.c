@@ -30,14 +30,11 @@ static double moment(const real *x, const group *g, double center, int power) {
     return sum / (double)(g->blocks * g->length);
 }
 
-static real *optional(const cg_op *op, uint32_t input) {
-    return op->n_inputs > input && op->inputs[input].buffer != NULL ? elements(&op->inputs[input]) : NULL;
-}
-
-cg_status REF(normalize)(const cg_op *op) {
+/* What is not above `least` becomes it, without a branch that nobody can foretell; NaN stays. */
+static cg_status normalize(const cg_op *op, double least) {
     const cg_normalize_attrs *attrs = op->attrs;
     const int64_t *dim = op->inputs[0].shape.dim;
-    const real *x = elements(&op->inputs[0]), *weight = optional(op, 1), *bias = optional(op, 2);
+    const real *x = elements(&op->inputs[0]), *weight = optional_elements(op, 1), *bias = optional_elements(op, 2);
     real *y = elements(&op->outputs[0]), *stats = elements(&op->outputs[1]);
     for (int64_t j = 0; j < group_count(attrs, dim); j++) {
         group g = group_at(attrs, dim, j);
@@ -51,11 +48,20 @@ cg_status REF(normalize)(const cg_op *op) {
             double w = weight != NULL ? (double)weight[channel] : 1.0, c = bias != NULL ? (double)bias[channel] : 0.0;
             for (int64_t i = 0; i < g.length; i++) {
                 int64_t at = g.start + b * g.stride + i;
-                y[at] = (real)(((double)x[at] - mean) * rstd * w + c);
+                double value = ((double)x[at] - mean) * rstd * w + c;
+                y[at] = (real)(value <= least ? least : value);
             }
         }
     }
     return CG_OK;
+}
+
+cg_status REF(normalize)(const cg_op *op) {
+    return normalize(op, (double)-INFINITY);
+}
+
+cg_status REF(normalize_relu)(const cg_op *op) {
+    return normalize(op, 0.0);
 }
 
 /* With g = dy weight and n = (x - mean) rstd: dx = rstd (g - mean(g) - n mean(g n)); mean(g) only where centered. */
@@ -63,7 +69,7 @@ cg_status REF(normalize_backward)(const cg_op *op) {
     const cg_normalize_attrs *attrs = op->attrs;
     const int64_t *dim = op->inputs[0].shape.dim;
     const real *x = elements(&op->inputs[0]), *stats = elements(&op->inputs[1]), *dy = elements(&op->inputs[2]);
-    const real *weight = optional(op, 3);
+    const real *weight = optional_elements(op, 3);
     real *dx = elements(&op->outputs[0]);
     for (int64_t j = 0; j < group_count(attrs, dim); j++) {
         group g = group_at(attrs, dim, j);

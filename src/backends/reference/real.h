@@ -46,6 +46,11 @@ static inline real *elements(const cg_operand *operand) {
     return (real *)operand->buffer + operand->offset;
 }
 
+/* The same of an input that may be absent: NULL. */
+static inline real *optional_elements(const cg_op *op, uint32_t input) {
+    return op->n_inputs > input && op->inputs[input].buffer != NULL ? elements(&op->inputs[input]) : NULL;
+}
+
 /* Writes an element, or adds to it where the op says so. */
 static inline void put(const cg_op *op, real *element, double value) {
     *element = (real)(op->accumulate & 1u ? *element + value : value);

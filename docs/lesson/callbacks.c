@@ -104,9 +104,8 @@ static cg_status compare(const losses *ours, const losses *theirs) {
     return CG_OK;
 }
 
-static cg_status both(lesson *l, lesson_training *t, int64_t n) {
+static cg_status both(lesson *l, lesson_training *t) {
     losses ours = {.count = 0}, theirs = {.count = 0};
-    CG_TRY(lesson_training_open(l, n, t));
     CG_TRY(by_our_loop(l, t, &ours));
     CG_TRY(lesson_training_restart(t, "Adam(lr=0.004)"));
     CG_TRY(by_trainer(l, t, &theirs));
@@ -114,12 +113,7 @@ static cg_status both(lesson *l, lesson_training *t, int64_t n) {
 }
 
 static cg_status run(lesson *l) {
-    lesson_training t = {0};
-    int64_t n = 0;
-    CG_TRY(lesson_count(l, "rows", &n));
-    cg_status status = both(l, &t, n);
-    lesson_training_close(l, &t);
-    return status;
+    return lesson_training_with(l, both);
 }
 
 int main(int argc, char *argv[]) {

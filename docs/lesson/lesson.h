@@ -136,11 +136,13 @@ enum { LESSON_BATCH = 50, LESSON_SEED = 42 };
 cg_status lesson_training_open(lesson *l, int64_t n, lesson_training *t) CG_MUST_USE;
 cg_status lesson_training_restart(lesson_training *t, const char *optimizer) CG_MUST_USE;
 void lesson_training_close(lesson *l, lesson_training *t);
+/* All of it: opens a training of as many images as the flag "rows" says, does something with it, and closes it. */
+cg_status lesson_training_with(lesson *l, cg_status (*use)(lesson *, lesson_training *)) CG_MUST_USE;
 
 /* The share of the validation images that the network reads. */
 cg_status lesson_validate(lesson *l, lesson_training *t, double *percent) CG_MUST_USE;
 /* The loop: a line an epoch. */
-cg_status lesson_train(lesson *l, int64_t n, int epochs) CG_MUST_USE;
+cg_status lesson_train(lesson *l, lesson_training *t, int epochs) CG_MUST_USE;
 
 /* Chapter 8: batches of images that are on the device already, in a random order that each epoch has of its own, or as
  * they come. */

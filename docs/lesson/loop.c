@@ -28,6 +28,16 @@ void lesson_training_close(lesson *l, lesson_training *t) {
     cg_data_destroy(t->data);
 }
 
+cg_status lesson_training_with(lesson *l, cg_status (*use)(lesson *, lesson_training *)) {
+    lesson_training t = {0};
+    int64_t n = 0;
+    CG_TRY(lesson_count(l, "rows", &n));
+    cg_status status = lesson_training_open(l, n, &t);
+    status = status != CG_OK ? status : use(l, &t);
+    lesson_training_close(l, &t);
+    return status;
+}
+
 /* One pass over the training images: forward, loss, backward, step. */
 static cg_status one_epoch(lesson *l, lesson_training *t, int epoch, double *mean_loss) {
     cg_batch batch = {0};
@@ -76,7 +86,7 @@ cg_status lesson_validate(lesson *l, lesson_training *t, double *percent) {
     return CG_OK;
 }
 
-static cg_status train(lesson *l, lesson_training *t, int epochs) {
+cg_status lesson_train(lesson *l, lesson_training *t, int epochs) {
     for (int epoch = 1; epoch <= epochs; epoch++) {
         double loss = 0, percent = 0;
         CG_TRY(one_epoch(l, t, epoch, &loss));
@@ -84,12 +94,4 @@ static cg_status train(lesson *l, lesson_training *t, int epochs) {
         printf("epoch %d: mean loss %.2f, %.0f %% of the validation images right\n", epoch, loss, percent);
     }
     return CG_OK;
-}
-
-cg_status lesson_train(lesson *l, int64_t n, int epochs) {
-    lesson_training t = {0};
-    cg_status status = lesson_training_open(l, n, &t);
-    status = status != CG_OK ? status : train(l, &t, epochs);
-    lesson_training_close(l, &t);
-    return status;
 }

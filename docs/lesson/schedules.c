@@ -82,13 +82,7 @@ static cg_status all(lesson *l, lesson_training *t) {
 }
 
 static cg_status run(lesson *l) {
-    lesson_training t = {0};
-    int64_t n = 0;
-    CG_TRY(lesson_count(l, "rows", &n));
-    cg_status status = lesson_training_open(l, n, &t);
-    status = status != CG_OK ? status : all(l, &t);
-    lesson_training_close(l, &t);
-    return status;
+    return lesson_training_with(l, all);
 }
 
 int main(int argc, char *argv[]) {

@@ -113,17 +113,19 @@ static cg_status compare(lesson *l, const optimizer *o) {
     return CG_OK;
 }
 
+static cg_status learn(lesson *l, lesson_training *t) {
+    return lesson_train(l, t, 3);
+}
+
 static cg_status run(lesson *l) {
     const optimizer optimizers[] = {{"SGD(lr=0.1)", sgd, "sgd_w"},
                                     {"SGD(lr=0.1, momentum=0.9)", momentum, "momentum_w"},
                                     {"Adam(lr=0.1)", adam, "adam_w"}};
-    int64_t n = 0;
-    CG_TRY(lesson_count(l, "rows", &n));
     CG_TRY(cross_entropy(l));
     for (int i = 0; i < 3; i++) {
         CG_TRY(compare(l, &optimizers[i]));
     }
-    return lesson_train(l, n, 3);
+    return lesson_training_with(l, learn);
 }
 
 int main(int argc, char *argv[]) {

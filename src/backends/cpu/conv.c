@@ -243,6 +243,11 @@ cg_status cpu_conv(cpu_device *device, const cg_op *op) {
         cpu_conv_direct(device, v);
         return CG_OK;
     }
+    bool done = false;
+    CG_TRY(cpu_conv_library(device, v, CPU_CONV_Y, &done));
+    if (done) {
+        return CG_OK;
+    }
     work.plain = is_plain(v);
     work.channels_each = v->channels;
     work.positions = positions_of(v, v->channels * v->taps);
@@ -257,6 +262,11 @@ cg_status cpu_conv_backward_input(cpu_device *device, const cg_op *op) {
     v->weight = cpu_floats(&op->inputs[1]);
     if (cpu_conv_is_direct(v)) {
         cpu_conv_direct_input(device, v);
+        return CG_OK;
+    }
+    bool done = false;
+    CG_TRY(cpu_conv_library(device, v, CPU_CONV_X, &done));
+    if (done) {
         return CG_OK;
     }
     work.plain = is_plain(v);
@@ -286,6 +296,11 @@ cg_status cpu_conv_backward_weight(cpu_device *device, const cg_op *op) {
     v->dy = cpu_floats(&op->inputs[1]);
     if (cpu_conv_is_direct(v)) {
         cpu_conv_direct_weight(device, v);
+        return CG_OK;
+    }
+    bool done = false;
+    CG_TRY(cpu_conv_library(device, v, CPU_CONV_WEIGHT, &done));
+    if (done) {
         return CG_OK;
     }
     int64_t count = v->groups * v->filters * v->channels * v->taps;

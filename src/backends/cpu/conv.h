@@ -14,6 +14,9 @@ typedef struct cpu_convolution {
     bool add;
 } cpu_convolution;
 
+/* What a pass computes: y forward, else the gradient of one of the others. */
+typedef enum cpu_conv_operand { CPU_CONV_X, CPU_CONV_WEIGHT, CPU_CONV_Y, CPU_CONV_OPERANDS } cpu_conv_operand;
+
 /* The outputs first..end-1 of an axis whose window at `tap` lies inside the input. */
 typedef struct cpu_overlap {
     int64_t first, end;
@@ -52,5 +55,9 @@ bool cpu_conv_is_direct(const cpu_convolution *v);
 void cpu_conv_direct(const cpu_device *device, const cpu_convolution *v);
 void cpu_conv_direct_input(const cpu_device *device, const cpu_convolution *v);
 void cpu_conv_direct_weight(const cpu_device *device, const cpu_convolution *v);
+
+/* The convolutions of the library that the build has, oneDNN; *done is false where it has none of this kind. The plans
+ * that it keeps, in device->conv_plans, are closed with the device. Errors: CG_ERR_MEMORY. */
+cg_status cpu_conv_library(cpu_device *device, const cpu_convolution *v, cpu_conv_operand pass, bool *done) CG_MUST_USE;
 
 #endif

@@ -95,6 +95,7 @@ static cg_status open(const cg_host *host, size_t index, const cg_option *option
 
 static void close(void *handle) {
     cpu_device *device = handle;
+    cpu_conv_library_close(device->conv_plans);
     cg_free(device->scratch);
     cg_free(device);
 }

@@ -21,8 +21,11 @@
 typedef float cpu_lanes __attribute__((vector_size(64), aligned(4), may_alias));
 #define CPU_LANES 16
 
+typedef struct cpu_conv_plans cpu_conv_plans;
+
 typedef struct cpu_device {
     int threads;
+    cpu_conv_plans *conv_plans; /* NULL: the library has not been asked for a convolution yet */
     void *scratch; /* grows, and is kept: no allocation after the first step */
     size_t scratch_bytes;
 } cpu_device;
@@ -75,6 +78,7 @@ cg_status cpu_update(cpu_device *device, const cg_op *op); /* every row of updat
 cg_status cpu_conv(cpu_device *device, const cg_op *op);
 cg_status cpu_conv_backward_input(cpu_device *device, const cg_op *op);
 cg_status cpu_conv_backward_weight(cpu_device *device, const cg_op *op);
+void cpu_conv_library_close(cpu_conv_plans *plans);
 cg_status cpu_planes(cpu_device *device, const cg_op *op); /* pooling, padding, interpolation */
 cg_status cpu_copy(cpu_device *device, const cg_op *op);
 cg_status cpu_fill(cpu_device *device, const cg_op *op);

@@ -1,4 +1,5 @@
-"""What a run found, a line of JSON each, written at once: a run that was stopped goes on from there. And the page for people."""
+"""What a run found, a line of JSON each, written at once: a run that was stopped goes on from there. The page for people; and beside it
+the keys of what was found, so that another machine goes on from there, too, and tries again only what is in a file that has changed."""
 import hashlib
 import json
 import time
@@ -14,9 +15,29 @@ def key(fault, text):
     return hashlib.sha256((fault.key() + "\0" + text).encode()).hexdigest()[:24]
 
 
+def read_found(path, faults):
+    """{key: result} of the faults, by key, that the file says were found, a key and devices a line; and the seconds that the first line says."""
+    results, lines = {}, path.read_text().splitlines() if path.exists() else ["0 seconds"]
+    for fault_key, *devices in map(str.split, lines[1:]):
+        if fault_key in faults:
+            rows = {device: {"outcome": "found", "why": f"found by an earlier run: {path.name}"} for device in devices}
+            results[fault_key] = result_of(fault_key, faults[fault_key], rows, 0)
+    return results, float(lines[0].split()[0])
+
+
+def write_found(path, results, seconds):
+    lines = [" ".join([result["key"], *result["devices"]]) for result in results
+             if all(row["outcome"] == "found" for row in result["devices"].values())]
+    path.write_text("\n".join([f"{seconds:.0f} seconds", *sorted(lines)]) + "\n")
+
+
+def result_of(fault_key, fault, devices, seconds):
+    return {"key": fault_key, "text": str(fault), "file": fault.file, "kind": fault.kind, "devices": devices, "seconds": round(seconds, 1)}
+
+
 class Record:
-    def __init__(self, path, goes_on):
-        self.path, self.results = path, {}
+    def __init__(self, path, goes_on, results=()):
+        self.path, self.results = path, dict(results)
         path.parent.mkdir(parents=True, exist_ok=True)
         if goes_on and path.exists():
             for line in path.read_text().splitlines():
@@ -25,7 +46,7 @@ class Record:
                 except ValueError:  # the run was killed while it wrote
                     continue
                 self.results[result["key"]] = result
-        torn = bool(self.results) and not path.read_text().endswith("\n")
+        torn = goes_on and path.exists() and not path.read_text().endswith("\n")
         self.file = path.open("a" if goes_on else "w")
         self.file.write("\n" if torn else "")
 
@@ -35,7 +56,7 @@ class Record:
         return result is not None and all(row["outcome"] != "survived" for row in result["devices"].values())
 
     def add(self, fault_key, fault, devices, seconds):
-        result = {"key": fault_key, "text": str(fault), "file": fault.file, "kind": fault.kind, "devices": devices, "seconds": round(seconds, 1)}
+        result = result_of(fault_key, fault, devices, seconds)
         self.results[fault_key] = result
         self.file.write(json.dumps(result) + "\n")
         self.file.flush()
@@ -79,9 +100,9 @@ def summary(results):
 class Clock:
     """The time that a run takes, and took before it was stopped."""
 
-    def __init__(self, path, goes_on):
+    def __init__(self, path, goes_on, elsewhere=0.0):
         self.path, self.begun = path, time.monotonic()
-        self.before = float(path.read_text()) if goes_on and path.exists() else 0.0
+        self.before = float(path.read_text()) if goes_on and path.exists() else elsewhere
 
     def seconds(self):
         return self.before + time.monotonic() - self.begun

@@ -213,20 +213,22 @@ static bool create_plan(dnnl_engine_t engine, const geometry *about, plan *p) {
     return made;
 }
 
-/* Starts the library at the first convolution of a device. */
-static cpu_conv_plans *plans_of(cpu_device *device) {
-    cpu_conv_plans *all = device->conv_plans;
-    if (all != NULL) {
-        return all;
+/* Starts the library at the first convolution of a device. Where it does not start, it has no engine. */
+static cg_status open_plans(cpu_device *device) {
+    if (device->conv_plans != NULL) {
+        return CG_OK;
     }
-    all = cg_alloc_zero(1, sizeof *all);
-    if (all != NULL && (dnnl_engine_create(&all->engine, dnnl_cpu, 0) != dnnl_success ||
-                        dnnl_stream_create(&all->stream, all->engine, dnnl_stream_default_flags) != dnnl_success)) {
-        cpu_conv_library_close(all);
-        all = NULL;
+    cpu_conv_plans *all = cg_alloc_zero(1, sizeof *all);
+    if (all == NULL) {
+        return CG_ERR_MEMORY;
     }
     device->conv_plans = all;
-    return all;
+    if (dnnl_engine_create(&all->engine, dnnl_cpu, 0) == dnnl_success &&
+        dnnl_stream_create(&all->stream, all->engine, dnnl_stream_default_flags) != dnnl_success) {
+        dnnl_engine_destroy(all->engine);
+        all->engine = NULL;
+    }
+    return CG_OK;
 }
 
 void cpu_conv_library_close(cpu_conv_plans *all) {
@@ -236,8 +238,10 @@ void cpu_conv_library_close(cpu_conv_plans *all) {
     for (size_t i = 0; i < all->count; i++) {
         destroy_plan(&all->plans[i]);
     }
-    dnnl_stream_destroy(all->stream);
-    dnnl_engine_destroy(all->engine);
+    if (all->engine != NULL) {
+        dnnl_stream_destroy(all->stream);
+        dnnl_engine_destroy(all->engine);
+    }
     cg_free(all);
 }
 
@@ -249,7 +253,7 @@ static plan *find_plan(cpu_conv_plans *all, const geometry *about) {
         }
     }
     plan made = {0};
-    if (!create_plan(all->engine, about, &made)) {
+    if (all->engine == NULL || !create_plan(all->engine, about, &made)) {
         return NULL;
     }
     plan *place = &all->plans[all->count < PLANS ? all->count++ : all->next++ % PLANS];
@@ -317,9 +321,9 @@ static size_t bytes_of(const plan *p) {
 }
 
 static cg_status run(cpu_device *device, const cpu_convolution *v, cpu_conv_operand pass, bool *done) {
-    cpu_conv_plans *all = plans_of(device);
+    CG_TRY(open_plans(device));
     const geometry about = geometry_of(v, pass);
-    plan *p = all != NULL ? find_plan(all, &about) : NULL;
+    plan *p = find_plan(device->conv_plans, &about);
     if (p == NULL) {
         return CG_OK;
     }
@@ -327,7 +331,7 @@ static cg_status run(cpu_device *device, const cpu_convolution *v, cpu_conv_oper
     if (memory == NULL) {
         return CG_ERR_MEMORY;
     }
-    *done = place(p, v, memory) && run_plan(p, all->stream);
+    *done = place(p, v, memory) && run_plan(p, device->conv_plans->stream);
     return CG_OK;
 }
 

@@ -31,14 +31,15 @@ static const cpu_run_fn fast[] = {
     [CG_OP_NORMALIZE] = cpu_normalize,
     [CG_OP_NORMALIZE_RELU] = cpu_normalize,
     [CG_OP_NORMALIZE_BACKWARD] = cpu_normalize_backward,
+    [CG_OP_NORMALIZE_WEIGHT_BACKWARD] = cpu_normalize_weight_backward,
 #define CG_UPDATE(NAME, name, statements) [CG_OP_##NAME] = cpu_update,
 #include <clgrad/updates.def>
 #undef CG_UPDATE
     [CG_OP_CONV] = cpu_conv,
     [CG_OP_CONV_BACKWARD_INPUT] = cpu_conv_backward_input,
     [CG_OP_CONV_BACKWARD_WEIGHT] = cpu_conv_backward_weight,
-    [CG_OP_MAX_POOL] = cpu_planes,
-    [CG_OP_MAX_POOL_BACKWARD] = cpu_planes,
+    [CG_OP_MAX_POOL] = cpu_max_pool,
+    [CG_OP_MAX_POOL_BACKWARD] = cpu_max_pool_backward,
     [CG_OP_AVG_POOL] = cpu_planes,
     [CG_OP_AVG_POOL_BACKWARD] = cpu_planes,
     [CG_OP_PAD] = cpu_planes,

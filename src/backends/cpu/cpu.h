@@ -74,12 +74,15 @@ cg_status cpu_cross_entropy_backward(cpu_device *device, const cg_op *op);
 cg_status cpu_strided_copy(cpu_device *device, const cg_op *op);
 cg_status cpu_normalize(cpu_device *device, const cg_op *op);
 cg_status cpu_normalize_backward(cpu_device *device, const cg_op *op);
+cg_status cpu_normalize_weight_backward(cpu_device *device, const cg_op *op);
 cg_status cpu_update(cpu_device *device, const cg_op *op); /* every row of updates.def */
 cg_status cpu_conv(cpu_device *device, const cg_op *op);
 cg_status cpu_conv_backward_input(cpu_device *device, const cg_op *op);
 cg_status cpu_conv_backward_weight(cpu_device *device, const cg_op *op);
 void cpu_conv_library_close(cpu_conv_plans *plans);
-cg_status cpu_planes(cpu_device *device, const cg_op *op); /* pooling, padding, interpolation */
+cg_status cpu_max_pool(cpu_device *device, const cg_op *op);
+cg_status cpu_max_pool_backward(cpu_device *device, const cg_op *op);
+cg_status cpu_planes(cpu_device *device, const cg_op *op); /* other pooling, padding, interpolation */
 cg_status cpu_copy(cpu_device *device, const cg_op *op);
 cg_status cpu_fill(cpu_device *device, const cg_op *op);
 

@@ -8,6 +8,7 @@
 
 #include "cpu.h"
 #include "host_memory.h"
+#include "normalize.h"
 
 #define GRAIN 4096 /* elements worth a thread */
 
@@ -21,18 +22,13 @@ typedef struct norm_job {
     float eps, least; /* least: what is not above it becomes it: 0 is ReLU */
 } norm_job;
 
-/* The weights that a run meets: one for all of it, or a vector of them (NULL: 1). */
-typedef struct run_weights {
-    float one;
-    const float *vector;
-} run_weights;
-
-static run_weights weights_of(const norm_job *work, const float *weight, int64_t group, int64_t block, float absent) {
+static cpu_run_weights weights_of(const norm_job *work, const float *weight, int64_t group, int64_t block,
+                                  float absent) {
     int64_t first = group % work->weight_groups * work->weights + block * work->step;
     if (weight == NULL) {
-        return (run_weights){absent, NULL};
+        return (cpu_run_weights){absent, NULL};
     }
-    return work->along ? (run_weights){absent, weight + first} : (run_weights){weight[first], NULL};
+    return work->along ? (cpu_run_weights){absent, weight + first} : (cpu_run_weights){weight[first], NULL};
 }
 
 /* By address: how a vector this long is passed depends on the instruction set. */
@@ -61,8 +57,8 @@ CPU_CLONES static float run_squares(const float *x, float mean, int64_t n) {
     return total;
 }
 
-CPU_CLONES static void run_apply(const float *x, float mean, float rstd, run_weights w, run_weights b, float least,
-                                 float *y, int64_t n) {
+CPU_CLONES static void run_apply(const float *x, float mean, float rstd, cpu_run_weights w, cpu_run_weights b,
+                                 float least, float *y, int64_t n) {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         float weight = w.vector != NULL ? w.vector[i] : w.one, bias = b.vector != NULL ? b.vector[i] : b.one;
@@ -98,12 +94,8 @@ static void normalize_groups(void *context, int64_t begin, int64_t end) {
     }
 }
 
-/* The sums of g = dy weight and of g (x - mean) rstd over a run. */
-typedef struct run_sums {
-    float g, along;
-} run_sums;
-
-CPU_CLONES static run_sums sum_run(const float *x, const float *dy, float mean, float rstd, run_weights w, int64_t n) {
+CPU_CLONES static cpu_run_sum sum_run(const float *x, const float *dy, float mean, float rstd, cpu_run_weights w,
+                                      int64_t n) {
     cpu_lanes sum = {0}, along = {0};
     int64_t i = 0;
     for (; i + CPU_LANES <= n; i += CPU_LANES) {
@@ -115,7 +107,7 @@ CPU_CLONES static run_sums sum_run(const float *x, const float *dy, float mean, 
     float sum_lane[CPU_LANES], along_lane[CPU_LANES];
     memcpy(sum_lane, &sum, sizeof sum);
     memcpy(along_lane, &along, sizeof along);
-    run_sums total = {lanes_sum(sum_lane), lanes_sum(along_lane)};
+    cpu_run_sum total = {lanes_sum(sum_lane), lanes_sum(along_lane)};
     for (; i < n; i++) {
         float g = dy[i] * (w.vector != NULL ? w.vector[i] : w.one);
         total.g += g;
@@ -124,13 +116,17 @@ CPU_CLONES static run_sums sum_run(const float *x, const float *dy, float mean, 
     return total;
 }
 
+cpu_run_sum cpu_run_sums(const float *x, const float *dy, float mean, float rstd, cpu_run_weights w, int64_t n) {
+    return sum_run(x, dy, mean, rstd, w, n);
+}
+
 /* What a gradient needs of its group. */
 typedef struct group_means {
     float mean, rstd, g, along;
 } group_means;
 
-CPU_CLONES static void run_gradient(const float *x, const float *dy, group_means m, run_weights w, float *dx, int64_t n,
-                                    bool add) {
+CPU_CLONES static void run_gradient(const float *x, const float *dy, group_means m, cpu_run_weights w, float *dx,
+                                    int64_t n, bool add) {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         float g = dy[i] * (w.vector != NULL ? w.vector[i] : w.one);
@@ -145,8 +141,8 @@ static void gradient_of_group(const norm_job *work, int64_t group) {
     int64_t start = group * work->apart;
     for (int64_t b = 0; b < work->blocks; b++) {
         int64_t at = start + b * work->stride;
-        run_sums sums = sum_run(work->x + at, work->dy + at, m.mean, m.rstd,
-                                weights_of(work, work->weight, group, b, 1.0f), work->length);
+        cpu_run_sum sums = sum_run(work->x + at, work->dy + at, m.mean, m.rstd,
+                                   weights_of(work, work->weight, group, b, 1.0f), work->length);
         g += (double)sums.g;
         along += (double)sums.along;
     }

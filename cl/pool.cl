@@ -1,6 +1,7 @@
 /*
  * Maxima and means of windows, and their gradients. An item does `each` elements of what is written; a gradient is
- * gathered from the windows that an element lies in, in their order, so that nothing is added by two items.
+ * gathered from the windows that an element lies in, in their order, so that nothing is added by two items. For a CPU
+ * an item of the maxima does `each` whole planes: nothing is divided, and a gradient goes straight to its place.
  */
 #include "prelude.cl"
 
@@ -122,6 +123,40 @@ __kernel void max_pool_backward(__global const float *dy, ulong dy_at, __global 
             }
         }
         dx[dx_at + i] = p.add ? dx[dx_at + i] + sum : sum;
+    }
+}
+
+__kernel void max_pool_planes(__global const float *x, ulong x_at, __global float *y, ulong y_at, __global int *index,
+                              ulong index_at, pool p) {
+    ulong first = get_global_id(0) * p.each, end = min(first + p.each, p.planes);
+    for (ulong row = first * p.out_h; row < end * p.out_h; row++) {
+        ulong2 at = divide(row, p.out_h); /* plane, row in it */
+        __global const float *plane = x + x_at + at.x * p.in_h * p.in_w;
+        window rows = rows_of((int)at.y, &p);
+        for (int o = 0; o < (int)p.out_w; o++) {
+            ulong i = row * p.out_w + (ulong)o;
+            int best = largest(plane, (int)p.in_w, rows, columns_of(o, &p));
+            index[index_at + i] = best;
+            y[y_at + i] = best >= 0 ? plane[best] : -INFINITY;
+        }
+    }
+}
+
+__kernel void max_pool_backward_planes(__global const float *dy, ulong dy_at, __global const int *index, ulong index_at,
+                                       __global float *dx, ulong dx_at, pool p) {
+    ulong first = get_global_id(0) * p.each, end = min(first + p.each, p.planes);
+    ulong in = p.in_h * p.in_w, out = p.out_h * p.out_w;
+    for (ulong plane = first; plane < end; plane++) {
+        __global float *to = dx + dx_at + plane * in;
+        for (ulong i = 0; i < in && !p.add; i++) {
+            to[i] = 0.0f;
+        }
+        for (ulong i = plane * out; i < (plane + 1) * out; i++) {
+            int place = index[index_at + i];
+            if (place >= 0) {
+                to[place] += dy[dy_at + i];
+            }
+        }
     }
 }
 

@@ -33,15 +33,13 @@ static uint64_t window_of(const pool *p) {
     return p->adaptive ? in / out + 1 : (uint64_t)p->kernel[0] * (uint64_t)p->kernel[1];
 }
 
-static cg_status launch(ocl_device *device, const char *kernel, const cg_operand *const *operands, pool *p) {
-    const cg_operand *written = operands[0];
-    p->each = ocl_each(device, window_of(p));
-    ocl_call call = {.file = "pool.cl",
-                     .kernel = kernel,
-                     .items = {ocl_items(ocl_numel(written), p->each)},
-                     .group = ocl_group(device)};
+/* Runs over `things`, p->each of them an item. operands: the kernel's, then NULL. */
+static cg_status launch_items(ocl_device *device, const char *kernel, const cg_operand *const *operands, const pool *p,
+                              uint64_t things) {
+    ocl_call call = {
+        .file = "pool.cl", .kernel = kernel, .items = {ocl_items(things, p->each)}, .group = ocl_group(device)};
     ocl_arg *arg = call.args;
-    for (size_t i = 1; operands[i] != NULL; i++) {
+    for (size_t i = 0; operands[i] != NULL; i++) {
         *arg++ = ocl_memory(operands[i]->buffer);
         *arg++ = ocl_count(operands[i]->offset);
     }
@@ -49,16 +47,33 @@ static cg_status launch(ocl_device *device, const char *kernel, const cg_operand
     return ocl_launch(device, &call);
 }
 
+/* Over the elements of operands[0], what is written; behind it the kernel's. */
+static cg_status launch(ocl_device *device, const char *kernel, const cg_operand *const *operands, pool *p) {
+    p->each = ocl_each(device, window_of(p));
+    return launch_items(device, kernel, operands + 1, p, ocl_numel(operands[0]));
+}
+
+/* The kernel that does whole planes, for a CPU: as many to an item as make it worth its while. */
+static cg_status launch_planes(ocl_device *device, const char *kernel, const cg_operand *const *operands, pool *p) {
+    uint64_t plane = p->in[0] * p->in[1] + p->out[0] * p->out[1] * window_of(p);
+    p->each = ocl_each(device, plane);
+    return launch_items(device, kernel, operands, p, p->planes);
+}
+
 cg_status ocl_max_pool(ocl_device *device, const cg_op *op) {
     const cg_operand *x = &op->inputs[0], *y = &op->outputs[0], *index = &op->outputs[1];
     pool p = pool_of(op, x, y);
-    return launch(device, "max_pool", (const cg_operand *[]){y, x, y, index, NULL}, &p);
+    const cg_operand *operands[] = {y, x, y, index, NULL};
+    return device->cpu_shape ? launch_planes(device, "max_pool_planes", operands + 1, &p)
+                             : launch(device, "max_pool", operands, &p);
 }
 
 cg_status ocl_max_pool_backward(ocl_device *device, const cg_op *op) {
     const cg_operand *dy = &op->inputs[0], *index = &op->inputs[1], *dx = &op->outputs[0];
     pool p = pool_of(op, dx, dy);
-    return launch(device, "max_pool_backward", (const cg_operand *[]){dx, dy, index, dx, NULL}, &p);
+    const cg_operand *operands[] = {dx, dy, index, dx, NULL};
+    return device->cpu_shape ? launch_planes(device, "max_pool_backward_planes", operands + 1, &p)
+                             : launch(device, "max_pool_backward", operands, &p);
 }
 
 cg_status ocl_avg_pool(ocl_device *device, const cg_op *op) {

@@ -26,7 +26,7 @@ typedef struct cpu_conv_plans cpu_conv_plans;
 typedef struct cpu_device {
     int threads;
     cpu_conv_plans *conv_plans; /* NULL: the library has not been asked for a convolution yet */
-    void *scratch; /* grows, and is kept: no allocation after the first step */
+    void *scratch;              /* grows, and is kept: no allocation after the first step */
     size_t scratch_bytes;
 } cpu_device;
 

@@ -335,10 +335,14 @@ static cg_status run(cpu_device *device, const cpu_convolution *v, cpu_conv_oper
     return CG_OK;
 }
 
-/* The library takes its threads from the calling thread's OpenMP setting, which is put back. */
+/* The library takes its threads from the calling thread's OpenMP setting, which is put back. Inside a program's own
+ * parallel region it would not get the threads that its plan counts on. */
 cg_status cpu_conv_library(cpu_device *device, const cpu_convolution *v, cpu_conv_operand pass, bool *done) {
     int before = omp_get_max_threads();
     *done = false;
+    if (omp_in_parallel()) {
+        return CG_OK;
+    }
     omp_set_num_threads(device->threads);
     cg_status status = run(device, v, pass, done);
     omp_set_num_threads(before);

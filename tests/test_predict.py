@@ -132,6 +132,8 @@ class Predict(CommandTest):
         self.bad(4, "clgrad-", "predict", "out", "-", input="no image")
         self.environment["TMPDIR"] = self.path("nowhere")
         self.bad(4, "no file for standard input in .*nowhere", "predict", "out", "-", input="x")
+        self.environment["TMPDIR"] = "/" + "long" * 2000
+        self.bad(4, "the name of the folder TMPDIR is too long", "predict", "out", "-", input="x")
         self.assertEqual(set(os.listdir(self.folder)), before)
 
     def test_wrong_flags_are_usage_errors(self):

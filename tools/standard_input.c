@@ -25,7 +25,11 @@ static cg_status copy(FILE *to) {
 cg_status standard_input_keep(char path[STANDARD_INPUT_SIZE]) {
     const char *folder = getenv("TMPDIR");
     int length = snprintf(path, STANDARD_INPUT_SIZE, "%s/clgrad-XXXXXX", folder && *folder ? folder : "/tmp");
-    int descriptor = length < STANDARD_INPUT_SIZE ? mkstemp(path) : -1;
+    if (length < 0 || length >= STANDARD_INPUT_SIZE) {
+        path[0] = '\0';
+        return cg_fail(CG_ERR_FILE, "no file for standard input: the name of the folder TMPDIR is too long");
+    }
+    int descriptor = mkstemp(path);
     if (descriptor < 0) {
         path[0] = '\0';
         return cg_fail(CG_ERR_FILE, "no file for standard input in %s: %s", folder && *folder ? folder : "/tmp",

@@ -233,18 +233,28 @@ static cg_status run_items(cpu_device *device, job *work, size_t extra) {
     return CG_OK;
 }
 
+/* The ways that need no columns: loops over rows where channels are few, else the library's. */
+static cg_status without_columns(cpu_device *device, const cpu_convolution *v, cpu_conv_operand pass, bool *done) {
+    static void (*const direct[])(const cpu_device *,
+                                  const cpu_convolution *) = {[CPU_CONV_X] = cpu_conv_direct_input,
+                                                              [CPU_CONV_WEIGHT] = cpu_conv_direct_weight,
+                                                              [CPU_CONV_Y] = cpu_conv_direct};
+    *done = cpu_conv_is_direct(v);
+    if (*done) {
+        direct[pass](device, v);
+        return CG_OK;
+    }
+    return cpu_conv_library(device, v, pass, done);
+}
+
 cg_status cpu_conv(cpu_device *device, const cg_op *op) {
     job work = {.v = conv_of(op, &op->inputs[0], &op->inputs[1], &op->outputs[0]), .run = forward_item};
     cpu_convolution *v = &work.v;
     v->x = cpu_floats(&op->inputs[0]);
     v->weight = cpu_floats(&op->inputs[1]);
     v->bias = cpu_optional(op, 2);
-    if (cpu_conv_is_direct(v)) {
-        cpu_conv_direct(device, v);
-        return CG_OK;
-    }
     bool done = false;
-    CG_TRY(cpu_conv_library(device, v, CPU_CONV_Y, &done));
+    CG_TRY(without_columns(device, v, CPU_CONV_Y, &done));
     if (done) {
         return CG_OK;
     }
@@ -260,12 +270,8 @@ cg_status cpu_conv_backward_input(cpu_device *device, const cg_op *op) {
     cpu_convolution *v = &work.v;
     v->dy = cpu_floats(&op->inputs[0]);
     v->weight = cpu_floats(&op->inputs[1]);
-    if (cpu_conv_is_direct(v)) {
-        cpu_conv_direct_input(device, v);
-        return CG_OK;
-    }
     bool done = false;
-    CG_TRY(cpu_conv_library(device, v, CPU_CONV_X, &done));
+    CG_TRY(without_columns(device, v, CPU_CONV_X, &done));
     if (done) {
         return CG_OK;
     }
@@ -294,12 +300,8 @@ cg_status cpu_conv_backward_weight(cpu_device *device, const cg_op *op) {
     cpu_convolution *v = &work.v;
     v->x = cpu_floats(&op->inputs[0]);
     v->dy = cpu_floats(&op->inputs[1]);
-    if (cpu_conv_is_direct(v)) {
-        cpu_conv_direct_weight(device, v);
-        return CG_OK;
-    }
     bool done = false;
-    CG_TRY(cpu_conv_library(device, v, CPU_CONV_WEIGHT, &done));
+    CG_TRY(without_columns(device, v, CPU_CONV_WEIGHT, &done));
     if (done) {
         return CG_OK;
     }

@@ -17,11 +17,6 @@ typedef struct cpu_convolution {
 /* What a pass computes: y forward, else the gradient of one of the others. */
 typedef enum cpu_conv_operand { CPU_CONV_X, CPU_CONV_WEIGHT, CPU_CONV_Y, CPU_CONV_OPERANDS } cpu_conv_operand;
 
-/* The outputs first..end-1 of an axis whose window at `tap` lies inside the input. */
-typedef struct cpu_overlap {
-    int64_t first, end;
-} cpu_overlap;
-
 static inline int64_t cpu_conv_clamp(int64_t value, int64_t least, int64_t most) {
     return value < least ? least : value > most ? most : value;
 }
@@ -32,11 +27,7 @@ static inline int64_t cpu_conv_start(const cpu_convolution *v, int axis, int64_t
 }
 
 static inline cpu_overlap cpu_conv_overlap(const cpu_convolution *v, int axis, int64_t tap) {
-    int64_t start = cpu_conv_start(v, axis, tap), stride = v->stride[axis], left = v->in[axis] - start;
-    int64_t first = start >= 0 ? 0 : (-start + stride - 1) / stride;
-    int64_t end = left <= 0 ? 0 : (left + stride - 1) / stride;
-    end = cpu_conv_clamp(end, 0, v->out[axis]);
-    return (cpu_overlap){first < end ? first : end, end};
+    return cpu_overlap_of(cpu_conv_start(v, axis, tap), v->stride[axis], v->in[axis], v->out[axis]);
 }
 
 /* The positions first..first+count-1 of y's plane. */

@@ -55,6 +55,19 @@ static inline bool cpu_adds(const cg_op *op) {
     return (op->accumulate & 1u) != 0;
 }
 
+/* The outputs first..end-1 of an axis whose window has a tap inside the input. */
+typedef struct cpu_overlap {
+    int64_t first, end;
+} cpu_overlap;
+
+/* start: the input's element that the tap of output 0 meets. */
+static inline cpu_overlap cpu_overlap_of(int64_t start, int64_t stride, int64_t in, int64_t out) {
+    int64_t left = in - start, first = start >= 0 ? 0 : (-start + stride - 1) / stride;
+    int64_t end = left <= 0 ? 0 : (left + stride - 1) / stride;
+    end = end < out ? end : out;
+    return (cpu_overlap){first < end ? first : end, end};
+}
+
 typedef cg_status (*cpu_run_fn)(cpu_device *device, const cg_op *op);
 
 /* Whether the number is that of a built-in elementwise kind. */

@@ -18,20 +18,11 @@ typedef struct pooling {
     bool add;
 } pooling;
 
-/* The outputs of an axis whose window has this tap inside the input. */
-static void outputs_of(const pooling *p, int axis, int64_t tap, int64_t *first, int64_t *end) {
-    int64_t stride = p->attrs->stride[axis], start = tap * p->attrs->dilation[axis] - p->attrs->padding[axis];
-    int64_t left = p->in[axis] - start;
-    int64_t after = left <= 0 ? 0 : (left + stride - 1) / stride;
-    *first = start >= 0 ? 0 : (-start + stride - 1) / stride;
-    *end = after < p->out[axis] ? after : p->out[axis];
-}
-
-/* Compares y[o] with the element at place + o stride of the plane, for outputs first..end-1. */
-static inline void compare(const float *plane, int64_t stride, int64_t place, int64_t first, int64_t end, float *y,
+/* Compares y[o] with the element at place + o stride of the plane, for all outputs that have it. */
+static inline void compare(const float *plane, int64_t stride, int64_t place, cpu_overlap all, float *y,
                            int32_t *index) {
 #pragma omp simd
-    for (int64_t o = first; o < end; o++) {
+    for (int64_t o = all.first; o < all.end; o++) {
         float value = plane[place + o * stride];
         bool larger = index[o] < 0 || value > y[o] || (isnan(value) && !isnan(y[o]));
         y[o] = larger ? value : y[o];
@@ -42,15 +33,15 @@ static inline void compare(const float *plane, int64_t stride, int64_t place, in
 /* One tap of the row's windows; with the stride of most networks as a number that the compiler knows. */
 static inline void compare_tap(const pooling *p, const float *plane, int64_t row, int64_t tap, float *y,
                                int32_t *index) {
-    int64_t first, end, stride = p->attrs->stride[1];
-    outputs_of(p, 1, tap, &first, &end);
-    int64_t place = row * p->in[1] + tap * p->attrs->dilation[1] - p->attrs->padding[1];
+    int64_t start = tap * p->attrs->dilation[1] - p->attrs->padding[1], stride = p->attrs->stride[1];
+    cpu_overlap all = cpu_overlap_of(start, stride, p->in[1], p->out[1]);
+    int64_t place = row * p->in[1] + start;
     if (stride == 1) {
-        compare(plane, 1, place, first, end, y, index);
+        compare(plane, 1, place, all, y, index);
     } else if (stride == 2) {
-        compare(plane, 2, place, first, end, y, index);
+        compare(plane, 2, place, all, y, index);
     } else {
-        compare(plane, stride, place, first, end, y, index);
+        compare(plane, stride, place, all, y, index);
     }
 }
 

@@ -3,39 +3,14 @@
  * of 8 columns of it. Where the tile lies inside both matrices a loop without bounds does all whole blocks of k, with
  * loads of four neighbours; what is left, and tiles across an edge, take a loop that checks, and reads zeros outside.
  *
- * CG_TRANSPOSE_A, CG_TRANSPOSE_B  1: stored [k, m], [n, k]
- *
- * get_group_id(1) counts the tiles' rows, get_group_id(2) the matrices of the batch times the parts that k is cut into;
- * with several parts each writes a matrix of its own, which a sum joins.
- *
  * Variants: -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1} -DCG_SUBGROUP=0
  */
-#include "prelude.cl"
-#include "subgroup.cl"
-
-#ifndef CG_TRANSPOSE_A
-#define CG_TRANSPOSE_A 0
-#endif
-#ifndef CG_TRANSPOSE_B
-#define CG_TRANSPOSE_B 0
-#endif
-
 #define TILE_M 128
 #define TILE_N 64
 #define DEPTH 16
 #define ITEMS 256
 #define PAD 4 /* keeps float4 loads, and spreads the rows over the banks */
-#define STRIDE_A (TILE_M + PAD)
-#define STRIDE_B (TILE_N + PAD)
-
-typedef struct {
-    ulong m, n, k;
-    ulong a_at, b_at, c_at, bias_at;
-    ulong lda, ldb, ldc;
-    ulong stride_a, stride_b, stride_c;
-    ulong parts, part_k;
-    ulong add, has_bias, relu;
-} product;
+#include "matmul_job.cl"
 
 /* Where an item's first four elements of a tile are: (depth, place across), by the axis that is stored without gaps. */
 static inline uint2 first_four(int along_k, uint tile) {
@@ -63,20 +38,6 @@ static inline void load_whole(__global const float *x, ulong ld, int along_k, ui
     }
 }
 
-/* Either of them with bounds: `rows` across and `depths` along k are inside. (Oclgrind does not know what a division and
- * a remainder of the same numbers become, hence the mask.) */
-static inline void load_checked(__global const float *x, ulong ld, int along_k, ulong rows, ulong depths, uint tile,
-                                uint stride, __local float *to) {
-    uint width = along_k ? DEPTH : tile, lines = along_k ? tile : DEPTH;
-    uint near = get_local_id(0) & (width - 1);
-#pragma unroll 1
-    for (uint far = get_local_id(0) / width; far < lines; far += ITEMS / width) {
-        uint depth = along_k ? near : far, at = along_k ? far : near;
-        bool inside = at < rows && depth < depths;
-        to[depth * stride + at] = inside ? x[far * ld + near] : 0.0f;
-    }
-}
-
 typedef struct {
     float4 left[4], right[4];
 } block;
@@ -100,35 +61,18 @@ static inline void store_four(float4 sums, __global float *c, __global const flo
 #pragma unroll
     for (uint i = 0; i < 4; i++) {
         if (column + i < p->n) {
-            float sum = p->add ? c[i] + value[i] : value[i];
-            sum = p->has_bias ? sum + bias[i] : sum;
-            c[i] = p->relu && sum <= 0.0f ? 0.0f : sum; /* NaN stays */
+            store_one(value[i], c + i, bias + i, p);
         }
     }
 }
 
-/* A work-group's part of the product, and an item's place in it. */
-typedef struct {
-    ulong row, column;      /* of the tile */
-    ulong k, end_k;         /* the part of k */
-    ulong step_a, across_a; /* elements from one k to the next, and across it */
-    ulong step_b, across_b;
-    uint my_row, my_column;
-} job;
+/* An item's place in the tile. */
+static inline uint my_row(void) {
+    return get_local_id(0) / 8 * 4;
+}
 
-static inline job job_of(const product *p, ulong part) {
-    job j;
-    j.row = get_group_id(1) * TILE_M;
-    j.column = get_group_id(0) * TILE_N;
-    j.k = part * p->part_k;
-    j.end_k = min(j.k + p->part_k, p->k);
-    j.step_a = CG_TRANSPOSE_A ? p->lda : 1;
-    j.across_a = CG_TRANSPOSE_A ? 1 : p->lda;
-    j.step_b = CG_TRANSPOSE_B ? 1 : p->ldb;
-    j.across_b = CG_TRANSPOSE_B ? p->ldb : 1;
-    j.my_row = get_local_id(0) / 8 * 4;
-    j.my_column = get_local_id(0) % 8 * 4;
-    return j;
+static inline uint my_column(void) {
+    return get_local_id(0) % 8 * 4;
 }
 
 /* All whole blocks of k of a tile that lies inside both matrices. Pointers advance, so that compilers see the same
@@ -144,7 +88,7 @@ static inline void multiply_whole(__global const float *a, __global const float 
         a += DEPTH * j->step_a;
         b += DEPTH * j->step_b;
         barrier(CLK_LOCAL_MEM_FENCE);
-        __local const float *from_a = tile_a + j->my_row, *from_b = tile_b + j->my_column;
+        __local const float *from_a = tile_a + my_row(), *from_b = tile_b + my_column();
 #pragma unroll
         for (uint d = 0; d < DEPTH; d++) {
             multiply_add(from_a, from_b, sums);
@@ -158,7 +102,7 @@ static inline void multiply_whole(__global const float *a, __global const float 
 /* What is left of k, with bounds. Items that have nothing to write do not multiply. */
 static inline void multiply_rest(__global const float *a, __global const float *b, const product *p, job *j,
                                  __local float *tile_a, __local float *tile_b, block *sums) {
-    bool busy = j->row + j->my_row < p->m && j->column + j->my_column < p->n;
+    bool busy = j->row + my_row() < p->m && j->column + my_column() < p->n;
     for (; j->k < j->end_k; j->k += DEPTH) {
         ulong depths = min((ulong)DEPTH, j->end_k - j->k);
         load_checked(a + j->k * j->step_a, p->lda, !CG_TRANSPOSE_A, p->m - j->row, depths, TILE_M, STRIDE_A, tile_a);
@@ -166,7 +110,7 @@ static inline void multiply_rest(__global const float *a, __global const float *
         barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll 1
         for (uint d = 0; busy && d < depths; d++) {
-            multiply_add(tile_a + d * STRIDE_A + j->my_row, tile_b + d * STRIDE_B + j->my_column, sums);
+            multiply_add(tile_a + d * STRIDE_A + my_row(), tile_b + d * STRIDE_B + my_column(), sums);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
@@ -189,12 +133,12 @@ matmul_gpu(__global const float *a, __global const float *b, __global float *c, 
         multiply_whole(a, b, &p, &j, tile_a, tile_b, &sums);
     }
     multiply_rest(a, b, &p, &j, tile_a, tile_b, &sums);
-    ulong column = j.column + j.my_column;
+    ulong column = j.column + my_column();
     c += p.c_at + get_group_id(2) * p.stride_c + column;
     bias += p.bias_at + column;
 #pragma unroll
     for (uint i = 0; i < 4; i++) {
-        ulong at = j.row + j.my_row + i;
+        ulong at = j.row + my_row() + i;
         if (at < p.m) {
             store_four(sums.left[i], c + at * p.ldc, bias, column, &p);
             store_four(sums.right[i], c + at * p.ldc + TILE_N / 2, bias + TILE_N / 2, column + TILE_N / 2, &p);

@@ -223,13 +223,20 @@ static cg_status run_dot(product *p) {
                                            ocl_struct(&to, sizeof to), ocl_memory(bias->buffer), ocl_count(each)}});
 }
 
-#define GPU_TILE_M 128
-#define GPU_TILE_N 64
-#define GPU_ITEMS 256
+/* What a work-group computes, in cl/FILE.cl. */
+typedef struct gpu_tile {
+    const char *file, *kernel;
+    uint64_t rows, columns, items;
+} gpu_tile;
+
+static const gpu_tile large_tile = {"matmul_gpu.cl", "matmul_gpu", 128, 64, 256};
+static const gpu_tile small_tile = {"matmul_small.cl", "matmul_small", 16, 16, 64};
+
+#define GPU_EMPTY 4        /* how many times the work of the small tile the large one may do: it is that much faster */
 #define GPU_FEW_GROUPS 128 /* below this a GPU is not full */
 #define GPU_PART_K 512     /* the least of k that a work-group should have */
 
-/* As in cl/matmul_gpu.cl. */
+/* As in cl/matmul_job.cl. */
 typedef struct gpu_product {
     cl_ulong m, n, k;
     cl_ulong a_at, b_at, c_at, bias_at;
@@ -239,33 +246,44 @@ typedef struct gpu_product {
     cl_ulong add, has_bias, relu;
 } gpu_product;
 
+static uint64_t tiles_of(const product *p, const gpu_tile *tile) {
+    return ocl_ceil(p->m, tile->rows) * ocl_ceil(p->n, tile->columns);
+}
+
+static const gpu_tile *tile_for(const product *p) {
+    uint64_t large = tiles_of(p, &large_tile) * large_tile.rows * large_tile.columns;
+    uint64_t small = tiles_of(p, &small_tile) * small_tile.rows * small_tile.columns;
+    return large > GPU_EMPTY * small ? &small_tile : &large_tile;
+}
+
 /* How many parts to cut k into when there are few tiles and k is long: a weight's gradient over many rows. By shape
  * alone. */
-static uint64_t parts_of(const product *p) {
-    uint64_t tiles = ocl_ceil(p->m, GPU_TILE_M) * ocl_ceil(p->n, GPU_TILE_N);
+static uint64_t parts_of(const product *p, const gpu_tile *tile) {
+    uint64_t tiles = tiles_of(p, tile);
     bool plain = p->batch == 1 && p->bias == NULL && !p->relu && (uint64_t)p->attrs->ldc == p->n;
     uint64_t most = p->k / GPU_PART_K, wanted = GPU_FEW_GROUPS / tiles;
     uint64_t parts = most < wanted ? most : wanted;
     return plain && parts > 1 ? parts : 1;
 }
 
-static cg_status launch_gpu(const product *p, cl_mem c, const gpu_product *g) {
+static cg_status launch_gpu(const product *p, const gpu_tile *tile, cl_mem c, const gpu_product *g) {
     const cg_operand *bias = p->bias != NULL ? p->bias : p->c;
     char defines[80];
     snprintf(defines, sizeof defines, "-DCG_TRANSPOSE_A=%d -DCG_TRANSPOSE_B=%d -DCG_SUBGROUP=%u",
              p->attrs->transpose_a != 0, p->attrs->transpose_b != 0, p->device->subgroup);
-    return ocl_launch(p->device, &(ocl_call){.file = "matmul_gpu.cl",
-                                             .kernel = "matmul_gpu",
+    return ocl_launch(p->device, &(ocl_call){.file = tile->file,
+                                             .kernel = tile->kernel,
                                              .defines = defines,
-                                             .items = {ocl_ceil(p->n, GPU_TILE_N) * GPU_ITEMS,
-                                                       ocl_ceil(p->m, GPU_TILE_M), p->batch * g->parts},
-                                             .group = GPU_ITEMS,
+                                             .items = {ocl_ceil(p->n, tile->columns) * tile->items,
+                                                       ocl_ceil(p->m, tile->rows), p->batch * g->parts},
+                                             .group = tile->items,
                                              .args = {ocl_memory(p->a->buffer), ocl_memory(p->b->buffer), ocl_memory(c),
                                                       ocl_memory(bias->buffer), ocl_struct(g, sizeof *g)}});
 }
 
 static cg_status run_gpu(const product *p) {
     const cg_matmul_attrs *attrs = p->attrs;
+    const gpu_tile *tile = tile_for(p);
     gpu_product g = {.m = p->m,
                      .n = p->n,
                      .k = p->k,
@@ -279,13 +297,13 @@ static cg_status run_gpu(const product *p) {
                      .stride_a = (cl_ulong)attrs->stride_a,
                      .stride_b = (cl_ulong)attrs->stride_b,
                      .stride_c = (cl_ulong)attrs->stride_c,
-                     .parts = parts_of(p),
+                     .parts = parts_of(p, tile),
                      .part_k = p->k,
                      .add = p->add,
                      .has_bias = p->bias != NULL,
                      .relu = p->relu};
     if (g.parts == 1) {
-        return launch_gpu(p, p->c->buffer, &g);
+        return launch_gpu(p, tile, p->c->buffer, &g);
     }
     ocl_sum_job join = {.to = p->c->buffer, .to_at = p->c->offset, .outer = 1, .inner = p->m * p->n, .scale = 1.0};
     join.reduce = g.parts;
@@ -295,7 +313,7 @@ static cg_status run_gpu(const product *p) {
     g.c_at = 0;
     g.stride_c = join.inner;
     g.add = 0;
-    CG_TRY(launch_gpu(p, join.from, &g));
+    CG_TRY(launch_gpu(p, tile, join.from, &g));
     return ocl_sum_run(p->device, &join);
 }
 

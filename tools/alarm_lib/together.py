@@ -7,12 +7,18 @@ from alarm_lib import tree
 
 TABLE = "include/clgrad/elementwise.def"
 PROGRAM = "elementwise"
+USED_BY_OTHERS = ("mul",)  # by the tests of the comparisons, whose rows have no gradient
 ROW = re.compile(r"^CG_PROOF\((\w+), (\w+),", re.M)
 ENDED = re.compile(r"\[(?:FAIL|----)\] (?:Warning! The test `)?elementwise::(\w+)")
 
 
 def row_of(fault):
     return fault.function.removesuffix("_backward")
+
+
+def fits(fault):
+    """Whether a fault may be planted beside others."""
+    return fault.file == TABLE and row_of(fault) not in USED_BY_OTHERS
 
 
 def batches(faults):

@@ -284,3 +284,28 @@ Test(tape, a_watcher_sees_every_op_with_the_values_of_that_moment) {
     cg_tensor_destroy(x);
     cg_device_close(device);
 }
+
+Test(tape, knows_which_op_is_the_last_to_write_to_a_tensor_and_what_has_run) {
+    cg_device *device = test_device_open();
+    cg_tape *tape = cg_tape_create(device);
+    cg_tensor *x = NULL, *other = NULL;
+    cr_assert_eq(cg_tensor_create(device, cg_device_real(device), &CG_SHAPE(3), &x), CG_OK);
+    cr_assert_eq(cg_tensor_create(device, cg_device_real(device), &CG_SHAPE(3), &other), CG_OK);
+    cr_assert_eq(cg_tensor_fill(x, 3), CG_OK);
+    cg_tensor_set_requires_grad(x, true);
+    cr_assert_eq(cg_backward(tape, cg_sum(tape, cg_mul(tape, x, x), CG_ALL_AXES, false)), CG_OK);
+    size_t last = cg_tape_last_write(tape, cg_tensor_grad(x));
+    cr_expect_eq(last, cg_tape_length(tape) - 1, "the second of two that add up: %zu of %zu", last,
+                 cg_tape_length(tape));
+    cr_expect_eq(cg_tape_last_write(tape, other), SIZE_MAX);
+    cr_expect_eq(cg_tape_ran(tape), 0);
+    double values[3];
+    cr_assert_eq(cg_tensor_read_f64(cg_tensor_grad(x), values, 3), CG_OK);
+    cr_expect_eq(cg_tape_ran(tape), cg_tape_length(tape));
+    cr_assert_eq(cg_tape_run(tape), CG_OK);
+    cr_expect_eq(cg_tape_last_write(tape, cg_tensor_grad(x)), SIZE_MAX, "a list that has run is forgotten");
+    cg_tape_destroy(tape);
+    cg_tensor_destroy(other);
+    cg_tensor_destroy(x);
+    cg_device_close(device);
+}

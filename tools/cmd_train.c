@@ -18,10 +18,12 @@
 #include "run_report.h"
 #include "saved_model.h"
 #include "shell_text.h"
+#include "together.h"
 #include "training.h"
 
 /* A training and what is heard of it. */
 typedef struct session {
+    cg_ranks ranks;
     training training;
     progress_view view;
     cJSON *epochs; /* with --json, one object for each */
@@ -35,15 +37,21 @@ typedef struct session {
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int number) {
-    (void)number;
     interrupted = 1;
+    if (number == SIGTERM) {
+        cg_ranks_hurry();
+    }
 }
 
-/* The first Ctrl-C ends the training after the step it is in, the second at once. */
-static void catch_interrupt(void) {
+/* The first Ctrl-C ends the training after the step it is in, the second at once. mpirun's word for it is SIGTERM, also
+ * when another process was lost. */
+static void catch_interrupt(const cg_ranks *ranks) {
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
+    if (together(ranks)) {
+        sigaction(SIGTERM, &action, NULL);
+    }
 }
 
 static cg_status after_batch(void *context, cg_trainer *trainer, const cg_progress *progress) {
@@ -176,6 +184,10 @@ static void print_start(const training *t) {
     print_data(cg_data_describe(t->data));
     printf("model      %s: %lld parameters\n", t->model_text, (long long)training_parameters(t));
     printf("optimizer  %s\n", t->optimizer_text);
+    if (t->ranks->count > 1) {
+        printf("ranks      %d processes, each on a part of every batch of %lld\n", t->ranks->count,
+               (long long)t->options.batch);
+    }
     print_schedule(t);
     print_position(t);
     putchar('\n');
@@ -356,6 +368,31 @@ static int finish(session *s) {
     return exit_status;
 }
 
+/* Something that one rank met alone: the others wait for it, or it waits for one that was lost. All end. */
+static int finish_alone(session *s, cg_status status) {
+    int exit_status = finish_failed(s, together_name(&s->ranks, status));
+    if (together_speaks(&s->ranks) && s->saved_epoch >= 0) {
+        fputs("the last checkpoint: ", stderr);
+        print_how_to_go_on(stderr, s);
+    }
+    together_abort(&s->ranks, exit_status);
+    return exit_status;
+}
+
+/* What a training ends with that all ranks end with: rank 0 says it. */
+static int finish_run(session *s, cg_status status) {
+    bool common = status == CG_OK || status == CG_ERR_INTERRUPTED || status == CG_ERR_NAN;
+    if (together(&s->ranks) && !common) {
+        return finish_alone(s, status);
+    }
+    if (!together_speaks(&s->ranks)) {
+        return exit_status_of(status);
+    }
+    return status == CG_OK                ? finish(s)
+           : status == CG_ERR_INTERRUPTED ? finish_interrupted(s)
+                                          : finish_failed(s, status);
+}
+
 static int run(session *s) {
     const train_options *options = &s->training.options;
     if (!options->quiet) {
@@ -367,14 +404,13 @@ static int run(session *s) {
     if (!options->quiet) {
         warn_of_schedule(&s->training);
     }
-    catch_interrupt();
+    catch_interrupt(&s->ranks);
     cg_status status = cg_trainer_run(s->training.trainer);
     progress_end(&s->view);
-    int exit_status = status == CG_OK                ? finish(s)
-                      : status == CG_ERR_INTERRUPTED ? finish_interrupted(s)
-                                                     : finish_failed(s, status);
+    int exit_status = finish_run(s, status);
     report_fallbacks(s->training.device, options->fallback);
-    return exit_status;
+    int first;
+    return together_agree(&s->ranks, exit_status, &first); /* the others wait until the result is there */
 }
 
 /* The activations are read before the session hears of the epoch. */
@@ -382,7 +418,7 @@ static cg_status open_training(session *s, const train_options *options, int arg
     const cg_callback callback = {
         .context = s, .after_batch = after_batch, .on_loss = on_loss, .after_epoch = after_epoch, .on_save = on_save};
     training *t = &s->training;
-    CG_TRY(training_open(t, options));
+    CG_TRY(training_open(t, options, &s->ranks));
     bool numbers = cg_data_describe(t->data)->classes == 0;
     if (options->report || (numbers && (options->log || options->json))) {
         CG_TRY(run_metrics_open(t, &s->metrics));
@@ -392,21 +428,37 @@ static cg_status open_training(session *s, const train_options *options, int arg
     return cg_trainer_attach(t->trainer, &callback);
 }
 
+static int open_and_run(session *s, const train_options *options, int argc, char **argv) {
+    int first;
+    cg_status status = open_training(s, options, argc, argv);
+    int exit_status = together_agree(&s->ranks, exit_status_of(status), &first);
+    if (exit_status != EXIT_GOOD) {
+        return first == s->ranks.rank ? report_failure(together_name(&s->ranks, status)) : exit_status;
+    }
+    return options->find_lr ? find_lr(&s->training) : run(s);
+}
+
+static int train(train_options *options, int argc, char **argv) {
+    session s = {.saved_epoch = -1};
+    int exit_status = together_join(&s.ranks, options);
+    if (exit_status == OPTIONS_RUN) {
+        s.epochs = options->json ? cJSON_CreateArray() : NULL;
+        progress_open(&s.view, stdout, options->quiet || options->json);
+        exit_status = open_and_run(&s, options, argc, argv);
+        activation_view_close(&s.activations); /* it listens to the model */
+        run_report_close(&s.report);
+        training_close(&s.training);
+        cg_metrics_destroy(s.metrics);
+        cJSON_Delete(s.epochs);
+    }
+    cg_ranks_close(&s.ranks);
+    return exit_status;
+}
+
 int cmd_train(int argc, char **argv) {
     train_options options;
     int parsed = train_options_parse(&options, argc, argv);
-    if (parsed != OPTIONS_RUN) {
-        return parsed;
-    }
-    session s = {.saved_epoch = -1};
-    s.epochs = options.json ? cJSON_CreateArray() : NULL;
-    progress_open(&s.view, stdout, options.quiet || options.json);
-    cg_status status = open_training(&s, &options, argc, argv);
-    int exit_status = status != CG_OK ? report_failure(status) : options.find_lr ? find_lr(&s.training) : run(&s);
-    activation_view_close(&s.activations); /* it listens to the model */
-    run_report_close(&s.report);
-    training_close(&s.training);
-    cg_metrics_destroy(s.metrics);
-    cJSON_Delete(s.epochs);
+    int exit_status = parsed == OPTIONS_RUN ? train(&options, argc, argv) : parsed;
+    train_options_clear(&options);
     return exit_status;
 }

@@ -2,8 +2,10 @@
 #include "train_options.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "exit_status.h"
 #include "options.h"
 #include "report.h"
 #include "saved_model.h"
@@ -182,7 +184,9 @@ static void add_output_flags(flag_list *list, train_options *o) {
                     &o->report),
         choice_option("--precision", "f32", "numbers to compute with", &o->precision),
         FALLBACK_OPTION(&o->fallback),
-        text_option("--device", "STRING", DEVICE_HELP, &o->device),
+        list_option("--device", "STRING",
+                    DEVICE_HELP "\nunder mpirun it may be repeated: one for each process of a machine, by turns",
+                    &o->devices),
         flag_option("--quiet", "print errors only", &o->quiet),
         flag_option("--json", "one object on stdout at the end, and no progress", &o->json),
     };
@@ -202,7 +206,12 @@ int train_options_parse(train_options *o, int argc, char **argv) {
                          .ema = -1,
                          .accumulate = NOT_GIVEN,
                          .patience = NOT_GIVEN,
-                         .seed = NOT_GIVEN};
+                         .seed = NOT_GIVEN,
+                         .devices.items = calloc((size_t)argc + 1, sizeof(char *))};
+    if (!o->devices.items) {
+        fputs("clgrad: out of memory\n", stderr);
+        return EXIT_DEVICE;
+    }
     flag_list flags = {.count = 0};
     add_data_flags(&flags, o);
     add_model_flags(&flags, o);
@@ -213,6 +222,10 @@ int train_options_parse(train_options *o, int argc, char **argv) {
     int parsed = options_parse(&line, argc, argv);
     parsed = parsed == OPTIONS_RUN ? check_combinations(o) : parsed;
     return parsed == OPTIONS_RUN ? check_report(o) : parsed;
+}
+
+void train_options_clear(train_options *options) {
+    free(options->devices.items);
 }
 
 static cg_status agree_count(const train_options *options, const char *flag, int64_t *given, int64_t saved) {

@@ -146,7 +146,8 @@ static cg_status open_trainer(training *t) {
                                    .stop_after = options->stop_after,
                                    .save_every = options->save_every,
                                    .seed = (uint64_t)options->seed,
-                                   .no_shuffle = options->no_shuffle};
+                                   .no_shuffle = options->no_shuffle,
+                                   .ranks = t->ranks->count > 1 ? t->ranks : NULL};
     CG_TRY(train_notes_apply(options, &t->resumed, &t->texts, &t->chosen));
     cg_status status = cg_trainer_create(t->model, t->loss, t->optimizer, t->data, &t->chosen, &t->trainer);
     CG_TRY(blame_texts(t, status));
@@ -169,8 +170,8 @@ static cg_status open_log(training *t) {
     return t->log ? CG_OK : cg_fail(CG_ERR_FILE, "cannot write %s: %s", t->options.log, strerror(errno));
 }
 
-cg_status training_open(training *t, const train_options *options) {
-    *t = (training){.options = *options};
+cg_status training_open(training *t, const train_options *options, const cg_ranks *ranks) {
+    *t = (training){.options = *options, .ranks = ranks};
     CG_TRY(options->out ? whole_file_check(options->out) : CG_OK);
     CG_TRY(options->report ? whole_file_check(options->report) : CG_OK);
     CG_TRY(options->save_best ? whole_file_check(options->save_best) : CG_OK);

@@ -20,10 +20,11 @@ typedef struct training {
     cg_train_options chosen; /* what the trainer was made with */
     cg_trainer *trainer;
     FILE *log;
+    const cg_ranks *ranks; /* that train together; none when its count is 0 or 1 */
 } training;
 
 /* Builds everything, so that what can go wrong does before the first step. training_close afterwards in any case. */
-cg_status training_open(training *t, const train_options *options) CG_MUST_USE;
+cg_status training_open(training *t, const train_options *options, const cg_ranks *ranks) CG_MUST_USE;
 void training_close(training *t);
 
 /* Saves to a file; does nothing when it is NULL. */

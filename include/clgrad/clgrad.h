@@ -18,6 +18,7 @@
 #include <clgrad/optim.h>
 #include <clgrad/predictor.h>
 #include <clgrad/random.h>
+#include <clgrad/ranks.h>
 #include <clgrad/schedule.h>
 #include <clgrad/spatial.h>
 #include <clgrad/status.h>

@@ -6,6 +6,7 @@
 #ifndef CLGRAD_DATA_H
 #define CLGRAD_DATA_H
 
+#include <clgrad/ranks.h>
 #include <clgrad/tensor.h>
 
 #ifdef __cplusplus
@@ -132,11 +133,17 @@ typedef struct cg_batch {
     cg_tensor *x; /* [n, sample...], the loader's; overwritten by the next batch of the same size */
     cg_tensor *y; /* [n] i64 classes; numbers [n, targets]; with mixup probabilities [n, classes] */
     int64_t n;
+    int64_t total; /* rows of the batch in all, where ranks share it; else n */
+    double share;  /* of them that are here: 1 where nobody shares. 0: a row that fills the place and must not count */
 } cg_batch;
 
 /* Makes a loader of batches on a device. The last, smaller batch is kept. `data` must outlive it. */
 CG_API cg_status cg_loader_create(cg_device *device, const cg_data *data, cg_split split, int64_t batch,
                                   cg_loader **loader) CG_MUST_USE;
+/* The same for a rank, which gets its part of every batch: at least one row, of share 0 where there are fewer than
+ * ranks. `ranks` is borrowed; NULL: all rows. */
+CG_API cg_status cg_loader_create_share(cg_device *device, const cg_data *data, cg_split split, int64_t batch,
+                                        const cg_ranks *ranks, cg_loader **loader) CG_MUST_USE;
 CG_API void cg_loader_destroy(cg_loader *loader);
 
 /*

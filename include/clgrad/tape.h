@@ -64,6 +64,10 @@ typedef struct cg_ran_op {
 typedef cg_status (*cg_tape_watcher)(void *context, const cg_ran_op *op);
 CG_API void cg_tape_watch(cg_tape *tape, cg_tape_watcher watcher, void *context);
 
+/* The index, as of cg_ran_op, of the last recorded op that writes to a tensor's memory; SIZE_MAX when none does. Behind
+ * it a gradient is whole. */
+CG_API size_t cg_tape_last_write(const cg_tape *tape, const cg_tensor *tensor);
+
 /* Forgets what is recorded without running it, and the error. */
 CG_API void cg_tape_reset(cg_tape *tape);
 
@@ -79,6 +83,9 @@ CG_API cg_tensor *cg_tape_blame(cg_tape *tape, cg_status status);
  * matrix products and convolutions. */
 CG_API size_t cg_tape_length(const cg_tape *tape);
 CG_API double cg_tape_flops(const cg_tape *tape);
+
+/* How many of the recorded ops have run already: since a value was read, or all with CLGRAD_EAGER=1. */
+CG_API size_t cg_tape_ran(const cg_tape *tape);
 
 #ifdef __cplusplus
 }

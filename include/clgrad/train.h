@@ -79,7 +79,15 @@ typedef struct cg_train_options {
     int64_t patience;             /* ends when the validation loss has not fallen for so many epochs; 0: never */
     uint64_t seed;
     bool no_shuffle;
+    const cg_ranks *ranks; /* that train together, each a part of every batch; borrowed. NULL: this process alone */
 } cg_train_options;
+
+/*
+ * Of several ranks each makes a trainer of the same parts and options. They begin with the weights of rank 0; each
+ * takes its rows of a batch, and gradients, weighted by rows, are added up. Layers that look at a whole batch (batch
+ * norm) see this rank's rows, as in PyTorch; buffers are rank 0's when a training is validated and saved. Losses are
+ * those of whole batches. All ranks stop together.
+ */
 
 /* The parts are borrowed and must outlive the trainer. loss: a module of two inputs. Errors: CG_ERR_ARGUMENT, also for
  * a schedule that ends before the training does, CG_ERR_SHAPE when model and data do not fit, and those of the

@@ -64,6 +64,29 @@ size_t cg_tape_length(const cg_tape *tape) {
     return tape->n_nodes;
 }
 
+size_t cg_tape_ran(const cg_tape *tape) {
+    return tape->n_run;
+}
+
+static bool writes_to(const cg_node *node, const cg_storage *storage) {
+    for (uint32_t i = 0; i < node->n_outputs; i++) {
+        if (node->outputs[i] != NULL && node->outputs[i]->storage == storage) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t cg_tape_last_write(const cg_tape *tape, const cg_tensor *tensor) {
+    for (size_t i = tape->n_nodes; i > 0; i--) {
+        const cg_node *node = tape->nodes[i - 1];
+        if (node->kind != NULL && !node->idle && writes_to(node, tensor->storage)) {
+            return i - 1;
+        }
+    }
+    return SIZE_MAX;
+}
+
 double cg_tape_flops(const cg_tape *tape) {
     return tape->flops;
 }

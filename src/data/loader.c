@@ -24,7 +24,8 @@ struct cg_loader {
     cg_device *device;
     const cg_data *data;
     cg_split split;
-    int64_t rows, batch, size; /* of the split, of a batch, of one sample */
+    const cg_ranks *ranks;     /* that share each batch; NULL: none */
+    int64_t rows, batch, size; /* of the split, of a whole batch, of one sample */
     int64_t width;             /* numbers to learn for each row: targets, or probabilities of classes; 0: its class */
     bool augments;
     cg_draws draws; /* of this pass */
@@ -38,8 +39,30 @@ struct cg_loader {
     cg_prefetch *prefetch;
 };
 
-static cg_status create_batch(cg_device *device, const cg_data_info *info, int64_t n, cg_batch *batch) {
+/* What this rank takes of a batch of so many rows: from `first` on; one row that does not count where it has none. */
+static int64_t my_rows(const cg_loader *loader, int64_t total, int64_t *first) {
+    const cg_ranks *ranks = loader->ranks;
+    *first = 0;
+    if (ranks == NULL || total == 0) {
+        return total;
+    }
+    *first = cg_ranks_first_row(ranks, ranks->rank, total);
+    int64_t n = cg_ranks_first_row(ranks, ranks->rank + 1, total) - *first;
+    *first = n > 0 ? *first : 0;
+    return n > 0 ? n : 1;
+}
+
+static double share_of(const cg_loader *loader, int64_t n, int64_t total) {
+    bool counts = loader->ranks == NULL || cg_ranks_first_row(loader->ranks, loader->ranks->rank + 1, total) >
+                                               cg_ranks_first_row(loader->ranks, loader->ranks->rank, total);
+    return counts ? (double)n / (double)total : 0.0;
+}
+
+/* The tensors of batches with so many rows in all. */
+static cg_status create_batch(const cg_loader *loader, int64_t total, cg_batch *batch) {
+    const cg_data_info *info = cg_data_describe(loader->data);
     const cg_shape *sample = &info->sample;
+    int64_t first, n = my_rows(loader, total, &first);
     if (n == 0) {
         return CG_OK;
     }
@@ -52,9 +75,9 @@ static cg_status create_batch(cg_device *device, const cg_data_info *info, int64
     for (int i = 0; i < sample->rank; i++) {
         shape.dim[i + 1] = sample->dim[i];
     }
-    batch->n = n;
-    CG_TRY(cg_tensor_create(device, cg_device_real(device), &shape, &batch->x));
-    return cg_tensor_create(device, CG_I64, &CG_SHAPE(n), &batch->y);
+    *batch = (cg_batch){.n = n, .total = total, .share = share_of(loader, n, total)};
+    CG_TRY(cg_tensor_create(loader->device, cg_device_real(loader->device), &shape, &batch->x));
+    return cg_tensor_create(loader->device, CG_I64, &CG_SHAPE(n), &batch->y);
 }
 
 /* Numbers in place of classes. */
@@ -68,6 +91,7 @@ static cg_status widen_batch(const cg_loader *loader, cg_batch *batch) {
                             &batch->y);
 }
 
+/* Rows of a batch, of all ranks together. */
 static int64_t batch_rows(const cg_loader *loader, int64_t index) {
     int64_t left = loader->rows - index * loader->batch;
     return left < loader->batch ? left : loader->batch;
@@ -99,8 +123,8 @@ static void augment(const cg_loader *loader, const host_batch *batch, const int6
 static cg_status fill(void *context, int64_t index, int slot) {
     const cg_loader *loader = context;
     const host_batch *to = &loader->host[slot];
-    const int64_t *rows = loader->order + index * loader->batch;
-    int64_t n = batch_rows(loader, index);
+    int64_t first, n = my_rows(loader, batch_rows(loader, index), &first);
+    const int64_t *rows = loader->order + index * loader->batch + first;
     bool numbers = cg_data_describe(loader->data)->targets > 0;
     CG_TRY(cg_data_rows(loader->data, loader->split, rows, n, to->x, numbers ? NULL : to->y));
     if (numbers) {
@@ -181,14 +205,19 @@ static cg_status create(cg_device *device, cg_loader *loader) {
             return CG_ERR_MEMORY;
         }
     }
-    CG_TRY(create_batch(device, info, loader->rows >= loader->batch ? loader->batch : 0, &loader->full));
-    CG_TRY(create_batch(device, info, loader->rows % loader->batch, &loader->last));
+    CG_TRY(create_batch(loader, loader->rows >= loader->batch ? loader->batch : 0, &loader->full));
+    CG_TRY(create_batch(loader, loader->rows % loader->batch, &loader->last));
     CG_TRY(info->targets > 0 ? widen(loader, info->targets) : CG_OK);
     CG_TRY(cg_prefetch_create(info->workers, fill, loader, &loader->prefetch));
     return cg_loader_start(loader, false, 0, 0);
 }
 
 cg_status cg_loader_create(cg_device *device, const cg_data *data, cg_split split, int64_t batch, cg_loader **loader) {
+    return cg_loader_create_share(device, data, split, batch, NULL, loader);
+}
+
+cg_status cg_loader_create_share(cg_device *device, const cg_data *data, cg_split split, int64_t batch,
+                                 const cg_ranks *ranks, cg_loader **loader) {
     *loader = NULL;
     if (batch < 1) {
         return cg_fail(CG_ERR_ARGUMENT, "a batch of %lld rows: it must be at least 1", (long long)batch);
@@ -204,6 +233,7 @@ cg_status cg_loader_create(cg_device *device, const cg_data *data, cg_split spli
     made->data = data;
     made->split = split;
     made->batch = batch;
+    made->ranks = ranks != NULL && ranks->count > 1 ? ranks : NULL;
     cg_status status = create(device, made);
     if (status != CG_OK) {
         cg_loader_destroy(made);

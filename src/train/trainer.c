@@ -14,6 +14,10 @@ static cg_status check_options(const cg_train_options *options, const cg_data *d
     if (options->batch < 1) {
         return cg_fail(CG_ERR_ARGUMENT, "a batch of %lld: at least 1 is needed", (long long)options->batch);
     }
+    if (options->ranks != NULL && options->batch < options->ranks->count) {
+        return cg_fail(CG_ERR_ARGUMENT, "a batch of %lld for %d processes: at least a row for each is needed",
+                       (long long)options->batch, options->ranks->count);
+    }
     if (options->epochs < 0 || options->steps < 0 || options->save_every < 0 || options->stop_after < 0 ||
         options->accumulate < 0 || options->patience < 0) {
         return cg_fail(CG_ERR_ARGUMENT,
@@ -52,6 +56,14 @@ static cg_status add_parts(cg_trainer *t) {
     return cg_snapshot_create(t->model, t->optimizer, &t->snapshot);
 }
 
+/* Rows that a full batch has on this rank. */
+static int64_t my_rows(const cg_trainer *t) {
+    const cg_ranks *ranks = t->options.ranks;
+    int64_t n = t->options.batch;
+    return ranks == NULL ? n
+                         : cg_ranks_first_row(ranks, ranks->rank + 1, n) - cg_ranks_first_row(ranks, ranks->rank, n);
+}
+
 static cg_status build(cg_trainer *t) {
     CG_TRY(check_options(&t->options, t->data));
     CG_TRY(cg_model_device(t->model, &t->device));
@@ -60,15 +72,17 @@ static cg_status build(cg_trainer *t) {
     if (!t->tape) {
         return CG_ERR_MEMORY;
     }
-    CG_TRY(cg_loader_create(t->device, t->data, CG_SPLIT_TRAIN, t->options.batch, &t->loader));
+    CG_TRY(cg_loader_create_share(t->device, t->data, CG_SPLIT_TRAIN, t->options.batch, t->options.ranks, &t->loader));
     CG_TRY(cg_loader_augment(t->loader));
     t->batches = cg_loader_batches(t->loader);
     CG_TRY(cg_collector_create(t->device, cg_device_real(t->device), CG_HISTORY, 1, &t->history));
     if (cg_data_describe(t->data)->classes > 0) {
-        CG_TRY(cg_sample_create(t->device, t->options.batch, &t->sample));
+        CG_TRY(cg_sample_create(t->device, my_rows(t), &t->sample));
     }
     CG_TRY(cg_evaluator_create(t->model, t->loss, t->data, CG_SPLIT_VALID, t->options.batch, &t->validation));
     CG_TRY(list_parameters(t));
+    CG_TRY(cg_exchange_create(t->options.ranks, t->tape, t->loss, t->parameters, t->n_parameters, &t->cancelled,
+                              &t->exchange));
     return add_parts(t);
 }
 
@@ -100,6 +114,7 @@ void cg_trainer_destroy(cg_trainer *t) {
         return;
     }
     cg_snapshot_clear(&t->snapshot);
+    cg_exchange_destroy(t->exchange);
     cg_average_destroy(t->average);
     cg_schedule_destroy(t->schedule);
     cg_free(t->parameters);
@@ -140,13 +155,16 @@ static bool finished(const cg_trainer *t) {
     return t->options.steps > 0 ? cg_trainer_updates(t) >= t->options.steps : t->epoch >= t->options.epochs;
 }
 
+/* Ranks stop after the same update: one that all know of. */
 static bool cancelled(cg_trainer *t) {
-    return atomic_load(&t->cancelled);
+    return t->exchange != NULL ? t->exchange->stop : atomic_load(&t->cancelled);
 }
 
 static cg_status fail_nan(cg_trainer *t, const cg_progress *progress) {
-    char cause[768];
-    cg_trainer_find_nan(t, progress->step, cause, sizeof cause);
+    char cause[768] = "";
+    if (t->exchange == NULL) { /* ranks would find different places, and wait for each other */
+        cg_trainer_find_nan(t, progress->step, cause, sizeof cause);
+    }
     return cg_fail(CG_ERR_NAN,
                    "the loss is not a number in epoch %lld, step %lld (learning rate %g): try a smaller one%s",
                    (long long)progress->epoch, (long long)progress->step, progress->lr, cause);
@@ -174,6 +192,15 @@ static cg_status tell_loss(cg_trainer *t, const cg_pending *batch, double loss) 
     return isnan(progress.loss) ? fail_nan(t, &progress) : CG_OK;
 }
 
+/* Losses of whole batches, from those of this rank's rows. */
+static cg_status join_losses(const cg_trainer *t, double *losses, size_t n) {
+    for (size_t i = 0; i < n && t->exchange != NULL; i++) {
+        double share = t->pending[i].share;
+        losses[i] = share > 0 ? losses[i] * cg_exchange_factor(t->exchange, share) : 0.0;
+    }
+    return cg_exchange_add(t->exchange, losses, n);
+}
+
 /* Reads the losses that wait on the device and tells of their updates. */
 static cg_status read_history(cg_trainer *t) {
     size_t n = t->n_pending;
@@ -184,6 +211,7 @@ static cg_status read_history(cg_trainer *t) {
     double losses[CG_HISTORY], begin = cg_clock_now();
     CG_TRY(cg_tensor_read_f64(t->history.values, losses, CG_HISTORY));
     CG_TRY(cg_sample_read(&t->sample));
+    CG_TRY(join_losses(t, losses, n));
     cg_clock_end_stretch(&t->clock, begin, cg_clock_now());
     for (size_t i = 0; i < n; i++) {
         CG_TRY(tell_loss(t, &t->pending[i], losses[i]));
@@ -191,19 +219,21 @@ static cg_status read_history(cg_trainer *t) {
     return CG_OK;
 }
 
-/* Forward, loss and backward of one batch of `group`, whose gradient is the mean over them. */
+/* Forward, loss and backward of one batch of `group`, whose gradient is the mean over them, and of this rank's rows. */
 static cg_status record_gradient(cg_trainer *t, const cg_batch *batch, int64_t group) {
     t->step = (cg_step){.tape = t->tape, .x = batch->x, .y = batch->y, .n = batch->n};
     CG_TRY(cg_trainer_emit(t, CG_BEFORE_BATCH));
     t->step.output = cg_module_forward(t->model, t->tape, batch->x);
     CG_TRY(cg_batch_loss(t->loss, t->tape, t->step.output, batch->y, &t->step.loss));
     CG_TRY(cg_trainer_emit(t, CG_AFTER_LOSS));
-    cg_tensor *share = group > 1 ? cg_scale(t->tape, t->step.loss, 1.0 / (double)group) : t->step.loss;
-    CG_TRY(cg_backward(t->tape, share));
+    double factor = cg_exchange_factor(t->exchange, batch->share) / (double)group;
+    cg_tensor *part = factor != 1.0 ? cg_scale(t->tape, t->step.loss, factor) : t->step.loss;
+    CG_TRY(cg_backward(t->tape, part));
     return cg_trainer_emit(t, CG_AFTER_BACKWARD);
 }
 
 static cg_status record_update(cg_trainer *t) {
+    CG_TRY(cg_exchange_record(t->exchange));
     CG_TRY(cg_trainer_emit(t, CG_BEFORE_STEP));
     CG_TRY(cg_optimizer_step(t->optimizer, t->tape));
     return cg_trainer_emit(t, CG_AFTER_STEP);
@@ -233,18 +263,19 @@ static cg_status run_first_batch(cg_trainer *t, const cg_batch *batch, int64_t g
 
 static cg_status run_timed_batch(cg_trainer *t, const cg_batch *batch, int64_t group, bool last) {
     CG_TRY(run_batch(t, batch, group, last));
-    cg_clock_stepped(&t->clock, batch->n);
+    cg_clock_stepped(&t->clock, batch->total);
     return CG_OK;
 }
 
-static void count_batch(cg_trainer *t, int64_t n, bool ends_update) {
-    t->clock.samples += n;
+static void count_batch(cg_trainer *t, const cg_batch *batch, bool ends_update) {
+    t->clock.samples += batch->total;
     t->position++;
-    t->samples += n;
+    t->samples += batch->total;
     t->pending[t->n_pending++] = (cg_pending){.batch = t->position,
                                               .step = cg_trainer_updates(t),
                                               .samples = t->samples,
-                                              .n = n,
+                                              .n = batch->total,
+                                              .share = batch->share,
                                               .lr = cg_optimizer_lr(t->optimizer),
                                               .seconds = cg_clock_now() - t->begin,
                                               .ends_update = ends_update};
@@ -256,10 +287,10 @@ static cg_status train_batch(cg_trainer *t, int64_t group, bool last) {
     CG_TRY(cg_loader_next(t->loader, &batch));
     cg_clock_loaded(&t->clock, begin);
     t->begin = t->begin > 0 ? t->begin : cg_clock_now();
-    bool *seen = batch.n == t->options.batch ? &t->seen_full : &t->seen_last;
+    bool *seen = batch.total == t->options.batch ? &t->seen_full : &t->seen_last;
     CG_TRY(*seen ? run_timed_batch(t, &batch, group, last) : run_first_batch(t, &batch, group, last));
     *seen = true;
-    count_batch(t, batch.n, last);
+    count_batch(t, &batch, last);
     CG_TRY(cg_trainer_emit(t, CG_AFTER_BATCH));
     return t->n_pending == CG_HISTORY ? read_history(t) : CG_OK;
 }
@@ -301,10 +332,24 @@ static cg_status save_when_due(cg_trainer *t) {
     return cg_trainer_emit(t, CG_ON_SAVE);
 }
 
+/* The buffers and the result are rank 0's: what follows from them is the same everywhere. */
+static cg_status evaluate(cg_trainer *t, cg_evaluation *evaluation) {
+    CG_TRY(cg_evaluator_run(t->validation, evaluation));
+    if (t->exchange != NULL) {
+        bool mine = t->options.ranks->rank == 0;
+        double both[] = {mine ? evaluation->loss : 0.0, mine ? evaluation->accuracy : 0.0};
+        CG_TRY(cg_exchange_add(t->exchange, both, 2));
+        evaluation->loss = both[0];
+        evaluation->accuracy = both[1];
+    }
+    return CG_OK;
+}
+
 static cg_status validate(cg_trainer *t, cg_progress *progress) {
     cg_evaluation evaluation;
+    CG_TRY(cg_exchange_broadcast(t->exchange, t->model, false));
     CG_TRY(cg_trainer_emit(t, CG_BEFORE_VALIDATION));
-    cg_status status = cg_evaluator_run(t->validation, &evaluation);
+    cg_status status = evaluate(t, &evaluation);
     cg_status after = cg_trainer_emit(t, CG_AFTER_VALIDATION);
     CG_TRY(status);
     progress->has_valid = evaluation.n > 0;
@@ -344,7 +389,9 @@ static cg_status finish_epoch(cg_trainer *t) {
 cg_status cg_trainer_begin_pass(cg_trainer *t) {
     CG_TRY(cg_loader_start(t->loader, !t->options.no_shuffle, t->options.seed, (uint64_t)t->epoch));
     cg_loader_skip(t->loader, t->position);
-    cg_tape_set_seed(t->tape, t->options.seed, t->epoch * t->batches + t->position); /* dropout, also when resumed */
+    uint64_t rank =
+        t->options.ranks != NULL ? (uint64_t)t->options.ranks->rank : 0; /* each draws for rows of its own */
+    cg_tape_set_seed(t->tape, t->options.seed + (rank << 32), t->epoch * t->batches + t->position); /* dropout */
     return CG_OK;
 }
 
@@ -393,6 +440,9 @@ static cg_status end_fit(cg_trainer *t, cg_status status) {
     snprintf(message, sizeof message, "%s", status != CG_OK ? cg_error_message() : "");
     cg_status after = cg_trainer_emit(t, CG_AFTER_FIT);
     atomic_store(&t->cancelled, false);
+    if (t->exchange != NULL) {
+        t->exchange->stop = false;
+    }
     return status != CG_OK ? cg_fail(status, "%s", message) : after;
 }
 
@@ -402,10 +452,12 @@ cg_status cg_trainer_run(cg_trainer *t) {
     t->update_loss = 0;
     t->update_batches = 0;
     forget_gradients(t);
+    CG_TRY(cg_exchange_broadcast(t->exchange, t->model, true));
     CG_TRY(cg_trainer_emit(t, CG_BEFORE_FIT));
     cg_status status = run_epochs(t);
     t->step = (cg_step){0};
     if (status != CG_OK) {
+        cg_tape_watch(t->tape, NULL, NULL);
         cg_tape_reset(t->tape);
     }
     return end_fit(t, status);

@@ -8,6 +8,7 @@
 
 #include "collector.h"
 #include "evaluator.h"
+#include "exchange.h"
 #include "sample.h"
 #include "snapshot.h"
 #include "step_clock.h"
@@ -18,6 +19,7 @@
 /* A batch whose loss is still on the device. */
 typedef struct cg_pending {
     int64_t batch, step, samples, n;
+    double share; /* of its rows that this rank has */
     double lr, seconds;
     bool ends_update;
 } cg_pending;
@@ -46,6 +48,7 @@ struct cg_trainer {
     int64_t snapshot_position;
     cg_device *device;
     cg_tape *tape;
+    cg_exchange *exchange; /* with other ranks; NULL: there are none */
     cg_loader *loader;
     cg_evaluator *validation;
     int64_t epoch, position, batches; /* finished epochs, finished batches of the next, batches in one */

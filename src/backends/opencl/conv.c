@@ -77,13 +77,21 @@ static cg_status direct_weight(const ocl_convolution *conv) {
                                                          ocl_count(n), ocl_count(lanes.rows_each)}});
 }
 
+/* One tap without padding is a plain product, and with a stride most of a grid would be margin. */
+static bool has_grid(const ocl_conv_sizes *s) {
+    return s->taps > 1 && s->stride[0] == 1 && s->stride[1] == 1 && s->stride[2] == 1;
+}
+
 static cg_status run(ocl_convolution *conv, const cg_op *op) {
     static cg_status (*const direct[])(const ocl_convolution *) = {direct_forward, direct_input, direct_weight};
     set_sizes(conv, op);
     if (conv->sizes.channels * conv->sizes.filters <= LARGEST_DIRECT) {
         return direct[conv->pass](conv);
     }
-    return conv->device->cpu_shape ? ocl_conv_columns(conv) : ocl_conv_tiles(conv);
+    if (!conv->device->cpu_shape) {
+        return ocl_conv_tiles(conv);
+    }
+    return has_grid(&conv->sizes) ? ocl_conv_grid(conv) : ocl_conv_columns(conv);
 }
 
 cg_status ocl_conv(ocl_device *device, const cg_op *op) {

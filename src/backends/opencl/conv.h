@@ -26,6 +26,9 @@ typedef struct ocl_convolution {
 /* conv_gpu.c: tiles gathered from the image. */
 cg_status ocl_conv_tiles(const ocl_convolution *conv);
 
+/* conv_grid.c: for a CPU and a stride of 1, from grids with room for the padding. */
+cg_status ocl_conv_grid(const ocl_convolution *conv);
+
 /* conv_cpu.c: columns and matrix products. */
 cg_status ocl_conv_columns(const ocl_convolution *conv);
 

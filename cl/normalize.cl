@@ -133,6 +133,42 @@ __kernel void normalize_weight_backward(__global const float *x, ulong x_at, __g
     }
 }
 
+/* All gradients of a batch norm: with the weight outside of the sums, they are the other two. add: bit i of output i. */
+__kernel void batch_norm_backward(__global const float *x, ulong x_at, __global const float *stats, ulong stats_at,
+                                  __global const float *dy, ulong dy_at, __global const float *weight, ulong weight_at,
+                                  __global float *dx, ulong dx_at, __global float *dweight, ulong dweight_at,
+                                  __global float *dbias, ulong dbias_at, groups all, int centered, int add) {
+    ROW_SCRATCH(scratch);
+    ulong first = ROW_WORKER * all.each, end = min(first + all.each, all.count);
+    float share = 1.0f / (float)(all.blocks * all.length);
+    for (ulong channel = first; channel < end; channel++) {
+        ulong start = channel * all.apart;
+        float mean = stats[stats_at + 3 * channel], rstd = stats[stats_at + 3 * channel + 1];
+        vfloat sums = 0.0f, along = 0.0f;
+        FOR_GROUP(all, b, i) {
+            ulong at = start + b * all.stride + i;
+            vfloat g = load_part(dy + dy_at + at, all.length - i, 0.0f);
+            sums += g;
+            along += g * ((load_part(x + x_at + at, all.length - i, mean) - mean) * rstd);
+        }
+        float sum = row_join(vector_sum(sums), scratch, 0);
+        float sum_gn = row_join(vector_sum(along), scratch, 0);
+        if (ROW_LANE == 0) {
+            __global float *to = dweight + dweight_at + channel, *also = dbias + dbias_at + channel;
+            *to = add & 2 ? *to + sum_gn : sum_gn;
+            *also = add & 4 ? *also + sum : sum;
+        }
+        float mean_g = centered ? sum * share : 0.0f, mean_gn = sum_gn * share;
+        float scale = weight[weight_at + channel] * rstd;
+        FOR_GROUP(all, b, i) {
+            ulong at = start + b * all.stride + i;
+            vfloat normal = (load_part(x + x_at + at, all.length - i, mean) - mean) * rstd;
+            vfloat g = load_part(dy + dy_at + at, all.length - i, 0.0f);
+            put_part((g - mean_g - normal * mean_gn) * scale, dx + dx_at + at, all.length - i, add & 1);
+        }
+    }
+}
+
 /* A kernel of its own: all items of the next one read the count. */
 __kernel void count_batch(__global long *count, ulong count_at) {
     if (get_global_id(0) == 0) {

@@ -126,6 +126,9 @@ __kernel void max_pool_backward(__global const float *dy, ulong dy_at, __global 
     }
 }
 
+/* The next two do whole planes, one element after the other: the CPU shape launches them. */
+#if CG_CPU
+
 __kernel void max_pool_planes(__global const float *x, ulong x_at, __global float *y, ulong y_at, __global int *index,
                               ulong index_at, pool p) {
     ulong first = get_global_id(0) * p.each, end = min(first + p.each, p.planes);
@@ -159,6 +162,8 @@ __kernel void max_pool_backward_planes(__global const float *dy, ulong dy_at, __
         }
     }
 }
+
+#endif
 
 static inline float divisor_of(window rows, window columns, const pool *p) {
     return p->divisor != 0 ? (float)p->divisor : (float)(rows.counted * columns.counted);

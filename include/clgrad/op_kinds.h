@@ -129,7 +129,8 @@ typedef struct cg_cumsum_attrs {
  * those of channels / groups neighbouring channels of one outer place, n = outer groups. groups = 0: those of one
  * channel over all outer places, n = channels. rstd = 1 / sqrt(variance + eps). Not centered: mean is 0 and variance
  * the mean of x x. In two passes. normalize_relu: the same, and of y y <= 0 ? 0 : y. Gradients: inputs x, stats, dy and
- * weight (absent: 1) to dx; inputs x, stats, dy to dweight [channels]. */
+ * weight (absent: 1) to dx; inputs x, stats, dy to dweight [channels]. batch_norm_backward: of groups = 0 all at once,
+ * inputs x, stats, dy and weight to dx, dweight and dbias [channels]. */
 typedef struct cg_normalize_attrs {
     uint32_t size;
     uint32_t centered;

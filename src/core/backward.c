@@ -27,15 +27,16 @@ static cg_tensor *shaped(cg_tape *tape, cg_tensor *tensor, const cg_shape *shape
     return shape == NULL || cg_shape_equal(shape, &tensor->shape) ? tensor : cg_tape_alias(tape, tensor, shape);
 }
 
+/* accumulate: bit i: output i is added to. */
 static void emit(cg_tape *tape, uint32_t number, const void *attrs, cg_tensor *const *inputs, uint32_t n_inputs,
-                 cg_tensor *output, bool accumulate) {
+                 cg_tensor *const *outputs, uint32_t n_outputs, uint32_t accumulate) {
     size_t before = tape->n_nodes;
     bool eager = tape->eager;
-    tape->eager = false; /* the accumulate bit must be there before it runs */
-    cg_record(tape, number, attrs, inputs, n_inputs, &output, 1, NULL);
+    tape->eager = false; /* the accumulate bits must be there before it runs */
+    cg_record(tape, number, attrs, inputs, n_inputs, outputs, n_outputs, NULL);
     tape->eager = eager;
     if (tape->status == CG_OK && tape->n_nodes > before) {
-        tape->nodes[before]->accumulate = accumulate ? 1u : 0u;
+        tape->nodes[before]->accumulate = accumulate;
     }
     if (eager) {
         cg_status status = cg_tape_flush(tape);
@@ -50,9 +51,43 @@ static void unshare(cg_tape *tape, cg_tensor *target) {
     }
     cg_tensor *own = cg_tape_tensor(tape, target->dtype, &target->shape);
     if (tape->status == CG_OK) {
-        emit(tape, CG_OP_COPY, NULL, &target->grad, 1, own, false);
+        emit(tape, CG_OP_COPY, NULL, &target->grad, 1, &own, 1, 0);
         target->grad = own;
         target->grad_shared = false;
+    }
+}
+
+/* Where a contribution to the gradient of `target` goes, as the op sees it; *accumulate: it is added to what is there.
+ */
+static cg_tensor *contribution_to(cg_tape *tape, cg_tensor *target, const cg_shape *shape, bool *accumulate) {
+    *accumulate = target->has_grad;
+    if (target->has_grad) {
+        unshare(tape, target);
+    } else {
+        cg_tensor *grad = grad_target(tape, target);
+        if (tape->status != CG_OK) {
+            return &tape->poison;
+        }
+        target->grad = grad;
+        target->grad_shared = false;
+    }
+    return tape->status == CG_OK ? shaped(tape, target->grad, shape) : &tape->poison;
+}
+
+void cg_grad_emit_all(cg_tape *tape, cg_tensor *const *targets, const cg_shape *shapes, uint32_t count, uint32_t number,
+                      const void *attrs, cg_tensor *const *inputs, uint32_t n_inputs) {
+    cg_tensor *outputs[CG_MAX_OUTPUTS];
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool accumulate;
+        outputs[i] = contribution_to(tape, targets[i], &shapes[i], &accumulate);
+        bits |= accumulate ? 1u << i : 0u;
+    }
+    if (tape->status == CG_OK) {
+        emit(tape, number, attrs, inputs, n_inputs, outputs, count, bits);
+    }
+    for (uint32_t i = 0; i < count && tape->status == CG_OK; i++) {
+        targets[i]->has_grad = true;
     }
 }
 
@@ -61,27 +96,14 @@ void cg_grad_emit(cg_tape *tape, cg_tensor *target, const cg_shape *shape, uint3
     if (!cg_grad_wanted(tape, target)) {
         return;
     }
-    bool accumulate = target->has_grad;
-    if (accumulate && !(cg_kind(number)->flags & CG_KIND_ACCUMULATES)) {
-        cg_tensor *contribution = cg_tape_tensor(tape, target->dtype, shape != NULL ? shape : &target->shape);
-        emit(tape, number, attrs, inputs, n_inputs, contribution, false);
+    const cg_shape *seen = shape != NULL ? shape : &target->shape;
+    if (target->has_grad && !(cg_kind(number)->flags & CG_KIND_ACCUMULATES)) {
+        cg_tensor *contribution = cg_tape_tensor(tape, target->dtype, seen);
+        emit(tape, number, attrs, inputs, n_inputs, &contribution, 1, 0);
         cg_grad_add(tape, target, contribution);
         return;
     }
-    if (accumulate) {
-        unshare(tape, target);
-    } else {
-        cg_tensor *grad = grad_target(tape, target);
-        if (tape->status != CG_OK) {
-            return;
-        }
-        target->grad = grad;
-        target->grad_shared = false;
-    }
-    if (tape->status == CG_OK) {
-        emit(tape, number, attrs, inputs, n_inputs, shaped(tape, target->grad, shape), accumulate);
-        target->has_grad = true;
-    }
+    cg_grad_emit_all(tape, &target, seen, 1, number, attrs, inputs, n_inputs);
 }
 
 void cg_grad_add(cg_tape *tape, cg_tensor *target, cg_tensor *contribution) {

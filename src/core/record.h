@@ -65,6 +65,10 @@ bool cg_grad_wanted(const cg_tape *tape, const cg_tensor *tensor);
 void cg_grad_emit(cg_tape *tape, cg_tensor *target, const cg_shape *shape, uint32_t number, const void *attrs,
                   cg_tensor *const *inputs, uint32_t n_inputs);
 
+/* The same of an op with a gradient for each of some inputs, all of which want one (cg_grad_wanted). */
+void cg_grad_emit_all(cg_tape *tape, cg_tensor *const *targets, const cg_shape *shapes, uint32_t count, uint32_t number,
+                      const void *attrs, cg_tensor *const *inputs, uint32_t n_inputs);
+
 /* Adds a tensor that exists to the gradient of `target` (same number of elements). */
 void cg_grad_add(cg_tape *tape, cg_tensor *target, cg_tensor *contribution);
 

@@ -1,10 +1,23 @@
 /* Batch, layer, group, instance and RMS norm: one op over [outer, channels, inner], seen in different ways. */
 #include "ops_common.h"
 
+/* All three gradients of a batch norm at once: they read the same two tensors. */
+static bool batch_norm_wants_all(const cg_tape *tape, const cg_node *node) {
+    const cg_normalize_attrs *attrs = node->attrs;
+    return attrs->groups == 0 && cg_grad_wanted(tape, node->inputs[0]) && cg_grad_wanted(tape, node->inputs[1]) &&
+           cg_grad_wanted(tape, node->inputs[2]);
+}
+
 static void normalize_backward(cg_tape *tape, const cg_node *node) {
     bool relu = node->kind->number == CG_OP_NORMALIZE_RELU;
     cg_tensor *y = node->outputs[0], *dy = relu ? cg_ops_before_relu(tape, y) : cg_grad_of(tape, y);
     cg_tensor *inputs[] = {node->inputs[0], node->outputs[1], dy, node->inputs[1]};
+    if (batch_norm_wants_all(tape, node)) {
+        cg_shape x = *cg_tensor_shape(node->inputs[0]), channels = CG_SHAPE(x.dim[1]);
+        cg_grad_emit_all(tape, node->inputs, (cg_shape[]){x, channels, channels}, 3, CG_OP_BATCH_NORM_BACKWARD,
+                         node->attrs, inputs, 4);
+        return;
+    }
     cg_grad_emit(tape, node->inputs[0], NULL, CG_OP_NORMALIZE_BACKWARD, node->attrs, inputs, 4);
     cg_grad_emit(tape, node->inputs[1], NULL, CG_OP_NORMALIZE_WEIGHT_BACKWARD, node->attrs, inputs, 3);
     if (node->inputs[2] != NULL) {

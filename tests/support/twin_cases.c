@@ -330,6 +330,7 @@ static twin_builder builder(uint32_t number) {
     case CG_OP_NORMALIZE_RELU:
     case CG_OP_NORMALIZE_BACKWARD:
     case CG_OP_NORMALIZE_WEIGHT_BACKWARD:
+    case CG_OP_BATCH_NORM_BACKWARD:
         return twin_build_normalize;
     case CG_OP_RUNNING_STATS:
         return twin_build_running_stats;

@@ -32,6 +32,7 @@ static const cpu_run_fn fast[] = {
     [CG_OP_NORMALIZE_RELU] = cpu_normalize,
     [CG_OP_NORMALIZE_BACKWARD] = cpu_normalize_backward,
     [CG_OP_NORMALIZE_WEIGHT_BACKWARD] = cpu_normalize_weight_backward,
+    [CG_OP_BATCH_NORM_BACKWARD] = cpu_batch_norm_backward,
 #define CG_UPDATE(NAME, name, statements) [CG_OP_##NAME] = cpu_update,
 #include <clgrad/updates.def>
 #undef CG_UPDATE

@@ -88,6 +88,7 @@ cg_status cpu_strided_copy(cpu_device *device, const cg_op *op);
 cg_status cpu_normalize(cpu_device *device, const cg_op *op);
 cg_status cpu_normalize_backward(cpu_device *device, const cg_op *op);
 cg_status cpu_normalize_weight_backward(cpu_device *device, const cg_op *op);
+cg_status cpu_batch_norm_backward(cpu_device *device, const cg_op *op);
 cg_status cpu_update(cpu_device *device, const cg_op *op); /* every row of updates.def */
 cg_status cpu_conv(cpu_device *device, const cg_op *op);
 cg_status cpu_conv_backward_input(cpu_device *device, const cg_op *op);

@@ -18,7 +18,8 @@ typedef struct norm_job {
     int64_t blocks, length, stride, apart;
     int64_t weight_groups, weights, step; /* the weight of block b: group % weight_groups * weights + b * step */
     bool along;                           /* weights lie along the run */
-    bool centered, add;
+    float *dweight, *dbias;               /* of all gradients at once */
+    bool centered, add, add_weight, add_bias;
     float eps, least; /* least: what is not above it becomes it: 0 is ReLU */
 } norm_job;
 
@@ -155,6 +156,33 @@ static void gradient_of_group(const norm_job *work, int64_t group) {
     }
 }
 
+/* All gradients of one channel: with the weight outside of the sums, they are the other two. */
+static void gradients_of_channel(const norm_job *work, int64_t c) {
+    group_means m = {.mean = work->stats[3 * c], .rstd = work->stats[3 * c + 1]};
+    const cpu_run_weights none = {.one = 1.0f}, weight = {.one = work->weight[c]};
+    double count = (double)(work->blocks * work->length), sum = 0.0, along = 0.0;
+    for (int64_t b = 0; b < work->blocks; b++) {
+        int64_t at = c * work->apart + b * work->stride;
+        cpu_run_sum sums = sum_run(work->x + at, work->dy + at, m.mean, m.rstd, none, work->length);
+        sum += (double)sums.g;
+        along += (double)sums.along;
+    }
+    work->dweight[c] = (float)(work->add_weight ? (double)work->dweight[c] + along : along);
+    work->dbias[c] = (float)(work->add_bias ? (double)work->dbias[c] + sum : sum);
+    m.g = work->centered ? (float)((double)weight.one * sum / count) : 0.0f;
+    m.along = (float)((double)weight.one * along / count);
+    for (int64_t b = 0; b < work->blocks; b++) {
+        int64_t at = c * work->apart + b * work->stride;
+        run_gradient(work->x + at, work->dy + at, m, weight, work->out + at, work->length, work->add);
+    }
+}
+
+static void gradients_of_channels(void *context, int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; c++) {
+        gradients_of_channel(context, c);
+    }
+}
+
 static void gradients_of_groups(void *context, int64_t begin, int64_t end) {
     for (int64_t group = begin; group < end; group++) {
         gradient_of_group(context, group);
@@ -212,5 +240,23 @@ cg_status cpu_normalize_backward(cpu_device *device, const cg_op *op) {
     work.dy = cpu_floats(&op->inputs[2]);
     work.out = cpu_floats(&op->outputs[0]);
     cpu_parallel(device, groups, GRAIN / (work.blocks * work.length) + 1, gradients_of_groups, &work);
+    return CG_OK;
+}
+
+cg_status cpu_batch_norm_backward(cpu_device *device, const cg_op *op) {
+    norm_job work = {.weight = cpu_floats(&op->inputs[3]),
+                     .dweight = cpu_floats(&op->outputs[1]),
+                     .dbias = cpu_floats(&op->outputs[2]),
+                     .add = cpu_adds(op),
+                     .add_weight = (op->accumulate & 2u) != 0,
+                     .add_bias = (op->accumulate & 4u) != 0};
+    int64_t channels = plan(op, &work);
+    if (channels == 0) {
+        return ref_run(op);
+    }
+    work.stats = cpu_floats(&op->inputs[1]);
+    work.dy = cpu_floats(&op->inputs[2]);
+    work.out = cpu_floats(&op->outputs[0]);
+    cpu_parallel(device, channels, GRAIN / (work.blocks * work.length) + 1, gradients_of_channels, &work);
     return CG_OK;
 }

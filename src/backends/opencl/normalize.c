@@ -103,6 +103,22 @@ cg_status ocl_normalize_weight_backward(ocl_device *device, const cg_op *op) {
                                                    ocl_count((uint64_t)each), ocl_flag(op->accumulate & 1)}});
 }
 
+cg_status ocl_batch_norm_backward(ocl_device *device, const cg_op *op) {
+    const cg_normalize_attrs *attrs = op->attrs;
+    groups all = channels_of(op->inputs[0].shape.dim);
+    ocl_lanes lanes = share_groups(device, &all);
+    return ocl_launch(device, &(ocl_call){.file = "normalize.cl",
+                                          .kernel = "batch_norm_backward",
+                                          .defines = lanes.defines,
+                                          .items = {lanes.items},
+                                          .group = lanes.group,
+                                          .args = {OCL_OPERAND(op->inputs[0]), OCL_OPERAND(op->inputs[1]),
+                                                   OCL_OPERAND(op->inputs[2]), OCL_OPERAND(op->inputs[3]),
+                                                   OCL_OPERAND(op->outputs[0]), OCL_OPERAND(op->outputs[1]),
+                                                   OCL_OPERAND(op->outputs[2]), ocl_struct(&all, sizeof all),
+                                                   ocl_flag((int)attrs->centered), ocl_flag((int)op->accumulate)}});
+}
+
 cg_status ocl_running_stats(ocl_device *device, const cg_op *op) {
     const cg_running_stats_attrs *attrs = op->attrs;
     uint64_t n = ocl_numel(&op->outputs[0]);

@@ -222,6 +222,7 @@ cg_status ocl_one_hot(ocl_device *device, const cg_op *op);
 cg_status ocl_normalize(ocl_device *device, const cg_op *op);
 cg_status ocl_normalize_backward(ocl_device *device, const cg_op *op);
 cg_status ocl_normalize_weight_backward(ocl_device *device, const cg_op *op);
+cg_status ocl_batch_norm_backward(ocl_device *device, const cg_op *op);
 cg_status ocl_running_stats(ocl_device *device, const cg_op *op);
 cg_status ocl_random(ocl_device *device, const cg_op *op);
 cg_status ocl_cumsum(ocl_device *device, const cg_op *op);

@@ -33,6 +33,7 @@ static const run_fn structured[] = {
     [CG_OP_NORMALIZE_RELU] = ocl_normalize,
     [CG_OP_NORMALIZE_BACKWARD] = ocl_normalize_backward,
     [CG_OP_NORMALIZE_WEIGHT_BACKWARD] = ocl_normalize_weight_backward,
+    [CG_OP_BATCH_NORM_BACKWARD] = ocl_batch_norm_backward,
     [CG_OP_RUNNING_STATS] = ocl_running_stats,
     [CG_OP_RANDOM] = ocl_random,
 #define CG_UPDATE(NAME, name, statements) [CG_OP_##NAME] = ocl_update,

@@ -114,6 +114,37 @@ cg_status REF(normalize_weight_backward)(const cg_op *op) {
     return CG_OK;
 }
 
+/* The same two sums of each channel are dbias, dweight and what dx lacks. */
+cg_status REF(batch_norm_backward)(const cg_op *op) {
+    const int64_t *dim = op->inputs[0].shape.dim;
+    const real *x = elements(&op->inputs[0]), *stats = elements(&op->inputs[1]), *dy = elements(&op->inputs[2]);
+    const real *weight = elements(&op->inputs[3]);
+    const cg_normalize_attrs *attrs = op->attrs;
+    for (int64_t c = 0; c < dim[1]; c++) {
+        group g = group_at(attrs, dim, c);
+        double mean = (double)stats[3 * c], rstd = (double)stats[3 * c + 1], sum = 0.0, along = 0.0;
+        for (int64_t b = 0; b < g.blocks; b++) {
+            for (int64_t i = 0; i < g.length; i++) {
+                int64_t at = g.start + b * g.stride + i;
+                sum += (double)dy[at];
+                along += (double)dy[at] * ((double)x[at] - mean) * rstd;
+            }
+        }
+        put_to(op, 1, &elements(&op->outputs[1])[c], along);
+        put_to(op, 2, &elements(&op->outputs[2])[c], sum);
+        double count = (double)(g.blocks * g.length), first = attrs->centered ? sum / count : 0.0;
+        for (int64_t b = 0; b < g.blocks; b++) {
+            for (int64_t i = 0; i < g.length; i++) {
+                int64_t at = g.start + b * g.stride + i;
+                double normal = ((double)x[at] - mean) * rstd;
+                put(op, &elements(&op->outputs[0])[at],
+                    (double)weight[c] * rstd * ((double)dy[at] - first - normal * along / count));
+            }
+        }
+    }
+    return CG_OK;
+}
+
 cg_status REF(running_stats)(const cg_op *op) {
     const cg_running_stats_attrs *attrs = op->attrs;
     const real *stats = elements(&op->inputs[0]);

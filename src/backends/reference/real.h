@@ -51,9 +51,13 @@ static inline real *optional_elements(const cg_op *op, uint32_t input) {
     return op->n_inputs > input && op->inputs[input].buffer != NULL ? elements(&op->inputs[input]) : NULL;
 }
 
-/* Writes an element, or adds to it where the op says so. */
+/* Writes an element of an output, or adds to it where the op says so. */
+static inline void put_to(const cg_op *op, uint32_t output, real *element, double value) {
+    *element = (real)(op->accumulate >> output & 1u ? *element + value : value);
+}
+
 static inline void put(const cg_op *op, real *element, double value) {
-    *element = (real)(op->accumulate & 1u ? *element + value : value);
+    put_to(op, 0, element, value);
 }
 
 /* The largest of `count` elements `stride` apart, and log(sum(exp(x - largest))): apart, since exp(x) may overflow and

@@ -44,10 +44,11 @@ static inline ulong2 divide(ulong x, ulong by) {
     return (ulong2)(quotient, x - quotient * by);
 }
 
+/* Where a device does not say that fma is in its hardware, mad: fused or rounded twice, as the driver's compiler has it. */
 #if CG_FMA
 #define MULTIPLY_ADD(a, b, c) fma(a, b, c)
 #else
-#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#define MULTIPLY_ADD(a, b, c) mad(a, b, c)
 #endif
 
 /* The first `count` floats of a vector (all when there are more), the rest `pad`. A part is put together from halves,

@@ -179,13 +179,14 @@ static cl_uint device_uint(cl_device_id device, cl_device_info what) {
 }
 
 #define GROUP 256 /* a power of two; the tiles of matrix products take as many */
+#define SIMULATED_GROUP 32 /* a simulator runs items one after the other, also those that have nothing to do */
 #define LOCAL_NEEDED 16384
 
 /* The GPU shape's work-groups. */
 static cg_status choose_group(ocl_device *device) {
     size_t largest = 0;
     clGetDeviceInfo(device->id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof largest, &largest, NULL);
-    device->group = GROUP;
+    device->group = device->info.simulator ? SIMULATED_GROUP : GROUP;
     if (!device->cpu_shape && (largest < GROUP || device->info.local_memory_bytes < LOCAL_NEEDED)) {
         return device->host->fail(
             CG_ERR_DEVICE,

@@ -42,13 +42,14 @@ typedef struct {
     int planes, behind; /* behind the last grid so many zeros follow */
 } grid_copy;
 
-/* An item does one plane. */
+/* An item does one plane. (Here and below a rest is what a product leaves: Oclgrind does not know what a division and a
+ * remainder of the same numbers become.) */
 __kernel void to_grid(__global const float *x, ulong x_at, __global float *grid, grid_copy c) {
     int plane = (int)get_global_id(0);
     x += x_at + (ulong)plane * (ulong)(c.d * c.h * c.w);
     grid += (ulong)plane * (ulong)(c.grid_d * c.grid_h * c.grid_w);
     for (int line = 0; line < c.grid_d * c.grid_h; line++) {
-        int d = line / c.grid_h - c.at_d, h = line % c.grid_h - c.at_h;
+        int layer = line / c.grid_h, d = layer - c.at_d, h = line - layer * c.grid_h - c.at_h;
         bool inside = d >= 0 && d < c.d && h >= 0 && h < c.h;
         for (int i = 0; i < c.grid_w; i++) {
             int w = i - c.at_w;
@@ -107,9 +108,10 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 conv_grid(__global const float *panels, __global const float *grid, __global float *y, ulong y_at,
           __global const float *bias, ulong bias_at, grid_conv v) {
     int row_tiles = (v.rows + TILE_ROWS - 1) / TILE_ROWS, number = (int)get_global_id(0);
-    int row = number % row_tiles * TILE_ROWS, column = number / row_tiles * TILE_COLUMNS;
+    int column_tile = number / row_tiles, row_tile = number - column_tile * row_tiles;
+    int row = row_tile * TILE_ROWS, column = column_tile * TILE_COLUMNS;
     ulong image = get_global_id(1), group = image % (ulong)v.groups;
-    __global const float *a = panels + (group * row_tiles + number % row_tiles) * (ulong)(TILE_ROWS * v.channels * v.taps);
+    __global const float *a = panels + (group * row_tiles + row_tile) * (ulong)(TILE_ROWS * v.channels * v.taps);
     __global const float *b = grid + image * (ulong)v.channels * v.grid_plane + column;
     vfloat tile[TILE_ROWS][CG_VECTORS];
 #pragma unroll
@@ -205,11 +207,12 @@ static inline float lanes_of(vfloat value) {
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 conv_grid_weight(__global const float *x, __global const float *dy, int dy_plane, __global float *dweight,
                  ulong dweight_at, int images, grid_conv v) {
-    int lines = v.kernel_d * v.kernel_h, number = (int)get_global_id(0), line = number % lines;
-    int channel = number / lines % v.channels, first = number / lines / v.channels * FILTERS;
+    int lines = v.kernel_d * v.kernel_h, number = (int)get_global_id(0), place = number / lines;
+    int line = number - place * lines, tile = place / v.channels, channel = place - tile * v.channels;
+    int first = tile * FILTERS, layer = line / v.kernel_h;
     ulong group = get_global_id(1), part = get_global_id(2), parts = get_global_size(2);
     ulong begin = images * part / parts, end = images * (part + 1) / parts;
-    x += channel * v.grid_plane + line / v.kernel_h * v.step_d + line % v.kernel_h * v.step_h;
+    x += channel * v.grid_plane + layer * v.step_d + (line - layer * v.kernel_h) * v.step_h;
     dweight += dweight_at + (part * v.groups + group) * (ulong)(v.rows * v.channels * v.taps);
     for (int done = 0; done < v.kernel_w; done += CG_TAPS) {
         int tap = min(done, v.kernel_w - CG_TAPS); /* the last ones move back, and store only what is new */

@@ -178,7 +178,7 @@ static cl_uint device_uint(cl_device_id device, cl_device_info what) {
     return clGetDeviceInfo(device, what, sizeof value, &value, NULL) == CL_SUCCESS ? value : 0;
 }
 
-#define GROUP 256 /* a power of two; the tiles of matrix products take as many */
+#define GROUP 256          /* a power of two; the tiles of matrix products take as many */
 #define SIMULATED_GROUP 32 /* a simulator runs items one after the other, also those that have nothing to do */
 #define LOCAL_NEEDED 16384
 

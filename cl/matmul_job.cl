@@ -17,6 +17,13 @@
 #define CG_TRANSPOSE_B 0
 #endif
 
+#ifndef TILE_M
+#define TILE_M 16
+#define TILE_N 16
+#define DEPTH 16
+#define ITEMS 64
+#define PAD 2
+#endif
 #define STRIDE_A (TILE_M + PAD)
 #define STRIDE_B (TILE_N + PAD)
 

@@ -10,20 +10,11 @@
  * Variants: -DCG_VECTORS={1,2}
  * Variants: -DCG_TAPS={1,2,3}
  */
-#include "prelude.cl"
+#include "tile_cpu.cl"
 
-#ifndef CG_VECTORS
-#define CG_VECTORS 2
-#endif
 #ifndef CG_TAPS
 #define CG_TAPS 3
 #endif
-#if CG_WIDTH == 16
-#define TILE_ROWS 12
-#else
-#define TILE_ROWS 6
-#endif
-#define TILE_COLUMNS (CG_VECTORS * CG_WIDTH)
 #define FILTERS 4 /* that conv_grid_weight does at a time */
 
 /* rows: filters, of the gradient of x channels; channels: of the grid, of a group. step: elements of the grid from one
@@ -114,40 +105,17 @@ conv_grid(__global const float *panels, __global const float *grid, __global flo
     __global const float *a = panels + (group * row_tiles + row_tile) * (ulong)(TILE_ROWS * v.channels * v.taps);
     __global const float *b = grid + image * (ulong)v.channels * v.grid_plane + column;
     vfloat tile[TILE_ROWS][CG_VECTORS];
-#pragma unroll
-    for (uint i = 0; i < TILE_ROWS; i++) {
-#pragma unroll
-        for (uint n = 0; n < CG_VECTORS; n++) {
-            tile[i][n] = 0.0f;
-        }
-    }
+    clear_tile(tile);
     for (int line = 0; line < v.channels * v.kernel_d * v.kernel_h; line++) {
         int channel = line / (v.kernel_d * v.kernel_h), rest = line - channel * (v.kernel_d * v.kernel_h);
         int d = rest / v.kernel_h, h = rest - d * v.kernel_h;
         __global const float *from = b + (ulong)channel * v.grid_plane + d * v.step_d + h * v.step_h;
         for (int w = 0; w < v.kernel_w; w++, a += TILE_ROWS, from += v.step_w) {
-            vfloat b_row[CG_VECTORS];
-#pragma unroll
-            for (uint n = 0; n < CG_VECTORS; n++) {
-                b_row[n] = VLOAD(from + n * CG_WIDTH);
-            }
-#pragma unroll
-            for (uint i = 0; i < TILE_ROWS; i++) {
-#pragma unroll
-                for (uint n = 0; n < CG_VECTORS; n++) {
-                    tile[i][n] = MULTIPLY_ADD((vfloat)(a[i]), b_row[n], tile[i][n]);
-                }
-            }
+            add_outer_product(tile, a, 1, from);
         }
     }
     float out[TILE_ROWS * TILE_COLUMNS + CG_WIDTH]; /* a vector of the last row may begin anywhere */
-#pragma unroll
-    for (uint i = 0; i < TILE_ROWS; i++) {
-#pragma unroll
-        for (uint n = 0; n < CG_VECTORS; n++) {
-            VSTORE(tile[i][n], out + i * TILE_COLUMNS + n * CG_WIDTH);
-        }
-    }
+    spread_tile(tile, out);
     VSTORE((vfloat)(0.0f), out + TILE_ROWS * TILE_COLUMNS);
     store_tile(out, y + y_at + image * (ulong)v.rows * v.out_plane, bias + bias_at + group * (ulong)v.rows, row, column,
                &v);

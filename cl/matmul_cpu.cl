@@ -9,20 +9,11 @@
  *
  * Variants: -DCG_VECTORS={1,2} -DCG_APART={0,1}
  */
-#include "prelude.cl"
+#include "tile_cpu.cl"
 
-#ifndef CG_VECTORS
-#define CG_VECTORS 2
-#endif
 #ifndef CG_APART
 #define CG_APART 0
 #endif
-#if CG_WIDTH == 16
-#define TILE_ROWS 12
-#else
-#define TILE_ROWS 6
-#endif
-#define TILE_COLUMNS (CG_VECTORS * CG_WIDTH)
 
 /* Where A's rows or B's columns lie: `outer` elements from one to the next, `step` from one k to the next, `batch` from
  * one matrix to the next. A tile begins at row or column `last` at most: at the edge of a matrix that is read in place
@@ -206,35 +197,12 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul_tile(__globa
     b += from_b.at + matrix * from_b.batch + column * from_b.outer;
     const ulong a_row = CG_APART ? from_a.outer : 1, a_step = CG_APART ? 1 : from_a.step, b_step = from_b.step;
     vfloat tile[TILE_ROWS][CG_VECTORS];
-#pragma unroll
-    for (uint i = 0; i < TILE_ROWS; i++) {
-#pragma unroll
-        for (uint v = 0; v < CG_VECTORS; v++) {
-            tile[i][v] = 0.0f;
-        }
-    }
+    clear_tile(tile);
     for (ulong k = 0; k < r.k; k++, a += a_step, b += b_step) {
-        vfloat b_row[CG_VECTORS];
-#pragma unroll
-        for (uint v = 0; v < CG_VECTORS; v++) {
-            b_row[v] = VLOAD(b + v * CG_WIDTH);
-        }
-#pragma unroll
-        for (uint i = 0; i < TILE_ROWS; i++) {
-#pragma unroll
-            for (uint v = 0; v < CG_VECTORS; v++) {
-                tile[i][v] = MULTIPLY_ADD((vfloat)(a[i * a_row]), b_row[v], tile[i][v]);
-            }
-        }
+        add_outer_product(tile, a, a_row, b);
     }
-    float out[TILE_ROWS * TILE_COLUMNS]; /* so that the loop below need not be unrolled to keep `tile` in registers */
-#pragma unroll
-    for (uint i = 0; i < TILE_ROWS; i++) {
-#pragma unroll
-        for (uint v = 0; v < CG_VECTORS; v++) {
-            VSTORE(tile[i][v], out + i * TILE_COLUMNS + v * CG_WIDTH);
-        }
-    }
+    float out[TILE_ROWS * TILE_COLUMNS];
+    spread_tile(tile, out);
     c += r.at + matrix * r.batch + row * r.ld + column;
     bias += r.bias_at + column;
     ulong skip = column_start - column, columns = min((ulong)TILE_COLUMNS, r.n - column);

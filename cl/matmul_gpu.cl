@@ -77,11 +77,10 @@ static inline uint my_column(void) {
 
 /* All whole blocks of k of a tile that lies inside both matrices. Pointers advance, so that compilers see the same
  * offsets in each step. */
-static inline void multiply_whole(__global const float *a, __global const float *b, const product *p, job *j,
-                                  __local float *tile_a, __local float *tile_b, block *sums) {
+static inline void multiply_whole(const product *p, job *j, __local float *tile_a, __local float *tile_b, block *sums) {
     uint2 first_a = first_four(!CG_TRANSPOSE_A, TILE_M), first_b = first_four(CG_TRANSPOSE_B, TILE_N);
-    a += (j->k + first_a.x) * j->step_a + first_a.y * j->across_a;
-    b += (j->k + first_b.x) * j->step_b + first_b.y * j->across_b;
+    __global const float *a = j->a + (j->k + first_a.x) * j->step_a + first_a.y * j->across_a;
+    __global const float *b = j->b + (j->k + first_b.x) * j->step_b + first_b.y * j->across_b;
     for (; j->k + DEPTH <= j->end_k; j->k += DEPTH) {
         load_whole(a, p->lda, !CG_TRANSPOSE_A, first_a, TILE_M, STRIDE_A, tile_a);
         load_whole(b, p->ldb, CG_TRANSPOSE_B, first_b, TILE_N, STRIDE_B, tile_b);
@@ -100,14 +99,10 @@ static inline void multiply_whole(__global const float *a, __global const float 
 }
 
 /* What is left of k, with bounds. Items that have nothing to write do not multiply. */
-static inline void multiply_rest(__global const float *a, __global const float *b, const product *p, job *j,
-                                 __local float *tile_a, __local float *tile_b, block *sums) {
+static inline void multiply_rest(const product *p, job *j, __local float *tile_a, __local float *tile_b, block *sums) {
     bool busy = j->row + my_row() < p->m && j->column + my_column() < p->n;
     for (; j->k < j->end_k; j->k += DEPTH) {
-        ulong depths = min((ulong)DEPTH, j->end_k - j->k);
-        load_checked(a + j->k * j->step_a, p->lda, !CG_TRANSPOSE_A, p->m - j->row, depths, TILE_M, STRIDE_A, tile_a);
-        load_checked(b + j->k * j->step_b, p->ldb, CG_TRANSPOSE_B, p->n - j->column, depths, TILE_N, STRIDE_B, tile_b);
-        barrier(CLK_LOCAL_MEM_FENCE);
+        ulong depths = load_rest(j, p, tile_a, tile_b);
 #pragma unroll 1
         for (uint d = 0; busy && d < depths; d++) {
             multiply_add(tile_a + d * STRIDE_A + my_row(), tile_b + d * STRIDE_B + my_column(), sums);
@@ -120,19 +115,16 @@ __kernel SUBGROUP __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 matmul_gpu(__global const float *a, __global const float *b, __global float *c, __global const float *bias, product p) {
     __local float tile_a[DEPTH * STRIDE_A] __attribute__((aligned(16)));
     __local float tile_b[DEPTH * STRIDE_B] __attribute__((aligned(16)));
-    ulong2 place = divide(get_group_id(2), p.parts); /* (matrix of the batch, part of k) */
-    job j = job_of(&p, place.y);
-    a += p.a_at + place.x * p.stride_a + j.row * j.across_a;
-    b += p.b_at + place.x * p.stride_b + j.column * j.across_b;
+    job j = job_of(a, b, &p);
     block sums;
 #pragma unroll
     for (uint i = 0; i < 4; i++) {
         sums.left[i] = sums.right[i] = 0.0f;
     }
     if (j.row + TILE_M <= p.m && j.column + TILE_N <= p.n) {
-        multiply_whole(a, b, &p, &j, tile_a, tile_b, &sums);
+        multiply_whole(&p, &j, tile_a, tile_b, &sums);
     }
-    multiply_rest(a, b, &p, &j, tile_a, tile_b, &sums);
+    multiply_rest(&p, &j, tile_a, tile_b, &sums);
     ulong column = j.column + my_column();
     c += p.c_at + get_group_id(2) * p.stride_c + column;
     bias += p.bias_at + column;

@@ -50,25 +50,38 @@ static inline void load_checked(__global const float *x, ulong ld, int along_k, 
     }
 }
 
-/* A work-group's part of the product. */
+/* A work-group's part of the product, and where it begins. */
 typedef struct {
+    __global const float *a, *b;
     ulong row, column;      /* of the tile */
     ulong k, end_k;         /* the part of k */
     ulong step_a, across_a; /* elements from one k to the next, and across it */
     ulong step_b, across_b;
 } job;
 
-static inline job job_of(const product *p, ulong part) {
+static inline job job_of(__global const float *a, __global const float *b, const product *p) {
+    ulong2 place = divide(get_group_id(2), p->parts); /* (matrix of the batch, part of k) */
     job j;
     j.row = get_group_id(1) * TILE_M;
     j.column = get_group_id(0) * TILE_N;
-    j.k = part * p->part_k;
+    j.k = place.y * p->part_k;
     j.end_k = min(j.k + p->part_k, p->k);
     j.step_a = CG_TRANSPOSE_A ? p->lda : 1;
     j.across_a = CG_TRANSPOSE_A ? 1 : p->lda;
     j.step_b = CG_TRANSPOSE_B ? 1 : p->ldb;
     j.across_b = CG_TRANSPOSE_B ? p->ldb : 1;
+    j.a = a + p->a_at + place.x * p->stride_a + j.row * j.across_a;
+    j.b = b + p->b_at + place.x * p->stride_b + j.column * j.across_b;
     return j;
+}
+
+/* The next block of k, with bounds; the number of k in it. */
+static inline ulong load_rest(const job *j, const product *p, __local float *tile_a, __local float *tile_b) {
+    ulong depths = min((ulong)DEPTH, j->end_k - j->k);
+    load_checked(j->a + j->k * j->step_a, p->lda, !CG_TRANSPOSE_A, p->m - j->row, depths, TILE_M, STRIDE_A, tile_a);
+    load_checked(j->b + j->k * j->step_b, p->ldb, CG_TRANSPOSE_B, p->n - j->column, depths, TILE_N, STRIDE_B, tile_b);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return depths;
 }
 
 /* One element of the result at c. */

@@ -26,19 +26,13 @@ matmul_small(__global const float *a, __global const float *b, __global float *c
              product p) {
     __local float tile_a[DEPTH * STRIDE_A] __attribute__((aligned(8)));
     __local float tile_b[DEPTH * STRIDE_B] __attribute__((aligned(8)));
-    ulong2 place = divide(get_group_id(2), p.parts); /* (matrix of the batch, part of k) */
-    job j = job_of(&p, place.y);
-    a += p.a_at + place.x * p.stride_a + j.row * j.across_a;
-    b += p.b_at + place.x * p.stride_b + j.column * j.across_b;
+    job j = job_of(a, b, &p);
     uint my_row = get_local_id(0) / 8 * 2, my_column = get_local_id(0) % 8 * 2;
     ulong row = j.row + my_row, column = j.column + my_column;
     bool busy = row < p.m && column < p.n;
     float2 upper = 0.0f, lower = 0.0f;
     for (; j.k < j.end_k; j.k += DEPTH) {
-        ulong depths = min((ulong)DEPTH, j.end_k - j.k);
-        load_checked(a + j.k * j.step_a, p.lda, !CG_TRANSPOSE_A, p.m - j.row, depths, TILE_M, STRIDE_A, tile_a);
-        load_checked(b + j.k * j.step_b, p.ldb, CG_TRANSPOSE_B, p.n - j.column, depths, TILE_N, STRIDE_B, tile_b);
-        barrier(CLK_LOCAL_MEM_FENCE);
+        ulong depths = load_rest(&j, &p, tile_a, tile_b);
         for (uint d = 0; busy && d < depths; d++) {
             float2 two = *(__local const float2 *)(tile_a + d * STRIDE_A + my_row);
             float2 across = *(__local const float2 *)(tile_b + d * STRIDE_B + my_column);

@@ -80,33 +80,61 @@ __kernel void normalize_groups(__global const float *x, ulong x_at, __global con
     }
 }
 
-/* With g = dy weight and n = (x - mean) rstd: dx = rstd (g - mean(g) - n mean(g n)); mean(g) only where centered. */
+/* A group's gradient, with g = dy weight and n = (x - mean) rstd. */
+typedef struct {
+    __global const float *x, *dy;
+    float mean, rstd;
+} group_gradient;
+
+static inline vfloat normal_at(const group_gradient *of, ulong at, ulong count) {
+    return (load_part(of->x + at, count, of->mean) - of->mean) * of->rstd;
+}
+
+static inline vfloat gradient_at(const group_gradient *of, __global const float *weight, int has_weight,
+                                 const groups *all, ulong group, ulong b, ulong i) {
+    vfloat dy = load_part(of->dy + b * all->stride + i, all->length - i, 0.0f);
+    return dy * weights_at(weight, has_weight, all, group, b, i, 1.0f);
+}
+
+/* (sum of g, sum of g n) */
+static inline float2 gradient_sums(const group_gradient *of, __global const float *weight, int has_weight,
+                                   const groups *all, ulong group, row_scratch scratch) {
+    vfloat sum = 0.0f, along = 0.0f;
+    FOR_GROUP(*all, b, i) {
+        vfloat g = gradient_at(of, weight, has_weight, all, group, b, i);
+        sum += g;
+        along += g * normal_at(of, b * all->stride + i, all->length - i);
+    }
+    float total = row_join(vector_sum(sum), scratch, 0);
+    return (float2)(total, row_join(vector_sum(along), scratch, 0));
+}
+
+/* dx = scale (g - mean(g) - n mean(g n)) */
+static inline void put_gradient(const group_gradient *of, __global const float *weight, int has_weight,
+                                const groups *all, ulong group, float2 means, float scale, __global float *dx, int add) {
+    FOR_GROUP(*all, b, i) {
+        ulong at = b * all->stride + i;
+        vfloat g = gradient_at(of, weight, has_weight, all, group, b, i);
+        vfloat normal = normal_at(of, at, all->length - i);
+        put_part((g - means.x - normal * means.y) * scale, dx + at, all->length - i, add);
+    }
+}
+
+/* mean(g) counts only where centered. */
 __kernel void normalize_backward(__global const float *x, ulong x_at, __global const float *stats, ulong stats_at,
                                  __global const float *dy, ulong dy_at, __global const float *weight, ulong weight_at,
                                  __global float *dx, ulong dx_at, groups all, int has_weight, int centered, int add) {
     ROW_SCRATCH(scratch);
     ulong first = ROW_WORKER * all.each, end = min(first + all.each, all.count);
     float share = 1.0f / (float)(all.blocks * all.length);
+    weight += weight_at;
     for (ulong group = first; group < end; group++) {
         ulong start = group * all.apart;
-        float mean = stats[stats_at + 3 * group], rstd = stats[stats_at + 3 * group + 1];
-        vfloat sum = 0.0f, along = 0.0f;
-        FOR_GROUP(all, b, i) {
-            ulong at = start + b * all.stride + i;
-            vfloat g = load_part(dy + dy_at + at, all.length - i, 0.0f) *
-                       weights_at(weight + weight_at, has_weight, &all, group, b, i, 1.0f);
-            sum += g;
-            along += g * ((load_part(x + x_at + at, all.length - i, mean) - mean) * rstd);
-        }
-        float mean_g = centered ? row_join(vector_sum(sum), scratch, 0) * share : 0.0f;
-        float mean_gn = row_join(vector_sum(along), scratch, 0) * share;
-        FOR_GROUP(all, b, i) {
-            ulong at = start + b * all.stride + i;
-            vfloat g = load_part(dy + dy_at + at, all.length - i, 0.0f) *
-                       weights_at(weight + weight_at, has_weight, &all, group, b, i, 1.0f);
-            vfloat normal = (load_part(x + x_at + at, all.length - i, mean) - mean) * rstd;
-            put_part((g - mean_g - normal * mean_gn) * rstd, dx + dx_at + at, all.length - i, add);
-        }
+        group_gradient of = {x + x_at + start, dy + dy_at + start, stats[stats_at + 3 * group],
+                             stats[stats_at + 3 * group + 1]};
+        float2 sums = gradient_sums(&of, weight, has_weight, &all, group, scratch);
+        float2 means = (float2)(centered ? sums.x * share : 0.0f, sums.y * share);
+        put_gradient(&of, weight, has_weight, &all, group, means, of.rstd, dx + dx_at + start, add);
     }
 }
 
@@ -143,29 +171,17 @@ __kernel void batch_norm_backward(__global const float *x, ulong x_at, __global 
     float share = 1.0f / (float)(all.blocks * all.length);
     for (ulong channel = first; channel < end; channel++) {
         ulong start = channel * all.apart;
-        float mean = stats[stats_at + 3 * channel], rstd = stats[stats_at + 3 * channel + 1];
-        vfloat sums = 0.0f, along = 0.0f;
-        FOR_GROUP(all, b, i) {
-            ulong at = start + b * all.stride + i;
-            vfloat g = load_part(dy + dy_at + at, all.length - i, 0.0f);
-            sums += g;
-            along += g * ((load_part(x + x_at + at, all.length - i, mean) - mean) * rstd);
-        }
-        float sum = row_join(vector_sum(sums), scratch, 0);
-        float sum_gn = row_join(vector_sum(along), scratch, 0);
+        group_gradient of = {x + x_at + start, dy + dy_at + start, stats[stats_at + 3 * channel],
+                             stats[stats_at + 3 * channel + 1]};
+        float2 sums = gradient_sums(&of, weight, 0, &all, channel, scratch);
         if (ROW_LANE == 0) {
             __global float *to = dweight + dweight_at + channel, *also = dbias + dbias_at + channel;
-            *to = add & 2 ? *to + sum_gn : sum_gn;
-            *also = add & 4 ? *also + sum : sum;
+            *to = add & 2 ? *to + sums.y : sums.y;
+            *also = add & 4 ? *also + sums.x : sums.x;
         }
-        float mean_g = centered ? sum * share : 0.0f, mean_gn = sum_gn * share;
-        float scale = weight[weight_at + channel] * rstd;
-        FOR_GROUP(all, b, i) {
-            ulong at = start + b * all.stride + i;
-            vfloat normal = (load_part(x + x_at + at, all.length - i, mean) - mean) * rstd;
-            vfloat g = load_part(dy + dy_at + at, all.length - i, 0.0f);
-            put_part((g - mean_g - normal * mean_gn) * scale, dx + dx_at + at, all.length - i, add & 1);
-        }
+        float2 means = (float2)(centered ? sums.x * share : 0.0f, sums.y * share);
+        float scale = weight[weight_at + channel] * of.rstd;
+        put_gradient(&of, weight, 0, &all, channel, means, scale, dx + dx_at + start, add & 1);
     }
 }
 

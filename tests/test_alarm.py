@@ -297,6 +297,15 @@ class Variants(unittest.TestCase):
             fault = next(fault for fault in faults.in_file("cl/some.cl", kernel) if fault.kind == "sign")
             self.assertEqual(lines_of.profiles(fault), ["cpu"])
 
+    def test_counts_programs_of_the_driver_that_the_tests_run_on(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for driver, width in (("OpenCL 3.0 PoCL HSTR", 8), ("llvmpipe", 4)):
+                texts = [driver.encode(), f"-DCG_CPU=1 -DCG_WIDTH={width}".encode(), b'#line 1 "some.cl"\n']
+                header = variants.HEADER.pack(b"clgrad", *map(len, texts), 0, 0, 0)
+                (pathlib.Path(folder) / f"opencl-{width}.bin").write_bytes(header + b"".join(texts))
+            found = variants.programs(pathlib.Path(folder))
+        self.assertEqual(found["cpu"]["some.cl"], {("-DCG_CPU=1", "-DCG_WIDTH=8")})
+
 
 class Command(unittest.TestCase):
     def test_lists_faults(self):

@@ -12,12 +12,14 @@ INCLUDE = re.compile(r'^#include "(\w+\.(?:cl|def))"', re.M)
 
 
 def programs(cache):
-    """{profile: {kernel file: set of defines}} of the programs in a cache folder."""
+    """{profile: {kernel file: set of defines}} of PoCL's programs in a cache folder, which other drivers may share."""
     found = defaultdict(lambda: defaultdict(set))
     for path in cache.glob("opencl-*.bin"):
         data = path.read_bytes()
         _, identity, options, source, *_ = HEADER.unpack_from(data)
         at = HEADER.size + identity
+        if b"PoCL" not in data[HEADER.size:at]:
+            continue
         text = data[at:at + options + source].decode(errors="replace")
         defines = tuple(re.findall(r"-D\S+", text[:options]))
         name = re.match(r'#line 1 "([^"]+)"', text[options:])

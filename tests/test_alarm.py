@@ -243,6 +243,11 @@ class Together(unittest.TestCase):
         self.assertEqual(found, {neg: "elementwise elementwise/neg: neg is wrong", sub: "elementwise elementwise/sub: crashed"})
         self.assertEqual(list(self.judged([neg, sub], self.OUTPUT.replace("sub", "other"))), [neg])
 
+    def test_run_the_tests_of_their_rows_and_of_some_others(self):
+        neg, sub = self.batches[0]
+        tests = {"neg": {"neg", "neg_of_zero"}, "sub": {"sub"}} | {f"row{i}": {f"row{i}"} for i in range(8)}
+        self.assertEqual(together.tests_for([neg, sub], tests), ["neg", "neg_of_zero", "row0", "row2", "row4", "row6", "sub"])
+
     def test_say_nothing_when_another_row_is_red_or_no_test_ended(self):
         neg, _ = self.batches[0]
         self.assertIsNone(self.judged([neg], self.OUTPUT))

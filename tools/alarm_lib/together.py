@@ -1,4 +1,4 @@
-"""Faults of elementwise.def, planted one in every other row at once: building and compiling all rows for each would take hours. A fault is
+"""Faults of elementwise.def, planted one in every other row at once: building and compiling them for each fault would take hours. A fault is
 found when the tests of its own row turn red while those of some rows without a fault stay green; whatever else happens, it is planted alone."""
 import itertools
 import re

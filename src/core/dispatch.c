@@ -102,13 +102,15 @@ bool cg_dispatch_supports(cg_device *device, const cg_op *op, const char **reaso
 /* What ops that fell back have left on the CPU and this one needs on the device. */
 static cg_status settle_mirror(cg_device *device, const cg_op *op) {
     for (uint32_t i = 0; i < op->n_inputs; i++) {
-        CG_TRY(cg_mirror_sync(device, op->inputs[i].buffer));
+        const cg_operand *input = &op->inputs[i];
+        size_t size = cg_dtype_size(input->dtype);
+        CG_TRY(cg_mirror_sync(device, input->buffer, input->offset * size, input->extent * size));
     }
     for (uint32_t i = 0; i < op->n_outputs; i++) {
         const cg_operand *output = &op->outputs[i];
-        size_t size = cg_dtype_size(output->dtype);
-        CG_TRY(cg_op_reads_output(op, i) ? cg_mirror_sync(device, output->buffer) : CG_OK);
-        CG_TRY(cg_mirror_overwrite(device, output->buffer, output->offset * size, output->extent * size));
+        size_t size = cg_dtype_size(output->dtype), start = output->offset * size, bytes = output->extent * size;
+        CG_TRY(cg_op_reads_output(op, i) ? cg_mirror_sync(device, output->buffer, start, bytes) : CG_OK);
+        CG_TRY(cg_mirror_overwrite(device, output->buffer, start, bytes));
     }
     return CG_OK;
 }
@@ -137,6 +139,6 @@ cg_status cg_dispatch_write(cg_device *device, cg_buffer *buffer, size_t offset,
 }
 
 cg_status cg_dispatch_read(cg_device *device, cg_buffer *buffer, size_t offset, void *destination, size_t bytes) {
-    CG_TRY(cg_mirror_sync(device, buffer->handle));
+    CG_TRY(cg_mirror_sync(device, buffer->handle, offset, bytes));
     return device->backend->read(device->handle, buffer->handle, offset, destination, bytes);
 }

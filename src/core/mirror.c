@@ -19,30 +19,30 @@ static cg_status write_piece(cg_device *device, cg_mirrored *piece) {
     return CG_OK;
 }
 
-cg_status cg_mirror_sync(cg_device *device, void *buffer) {
-    cg_mirror *mirror = &device->mirror;
-    for (size_t i = 0; i < mirror->count; i++) {
-        if (mirror->pieces[i].buffer == buffer) {
-            CG_TRY(write_piece(device, &mirror->pieces[i]));
-        }
-    }
-    return CG_OK;
-}
-
-void cg_mirror_forget(cg_device *device, const void *buffer) {
-    for (size_t i = device->mirror.count; i-- > 0;) {
-        if (device->mirror.pieces[i].buffer == buffer) {
-            drop(device, i);
-        }
-    }
-}
-
 static bool same_piece(const cg_mirrored *piece, void *buffer, size_t offset, size_t bytes) {
     return piece->buffer == buffer && piece->offset == offset && piece->bytes == bytes;
 }
 
 static bool overlaps(const cg_mirrored *piece, void *buffer, size_t offset, size_t bytes) {
     return piece->buffer == buffer && piece->offset < offset + bytes && offset < piece->offset + piece->bytes;
+}
+
+cg_status cg_mirror_sync(cg_device *device, void *buffer, size_t offset, size_t bytes) {
+    cg_mirror *mirror = &device->mirror;
+    for (size_t i = 0; i < mirror->count; i++) {
+        if (overlaps(&mirror->pieces[i], buffer, offset, bytes)) {
+            CG_TRY(write_piece(device, &mirror->pieces[i]));
+        }
+    }
+    return CG_OK;
+}
+
+void cg_mirror_forget(cg_device *device, void *buffer, size_t offset, size_t bytes) {
+    for (size_t i = device->mirror.count; i-- > 0;) {
+        if (overlaps(&device->mirror.pieces[i], buffer, offset, bytes)) {
+            drop(device, i);
+        }
+    }
 }
 
 cg_status cg_mirror_overwrite(cg_device *device, void *buffer, size_t offset, size_t bytes) {

@@ -25,14 +25,14 @@ typedef struct cg_mirror {
     uint64_t op; /* number of the op that falls back now: its pieces stay */
 } cg_mirror;
 
-/* The device is about to read from the buffer: what is newer on the CPU is written there. */
-cg_status cg_mirror_sync(struct cg_device *device, void *buffer) CG_MUST_USE;
+/* The device is about to read these bytes of the buffer: what is newer on the CPU is written there. */
+cg_status cg_mirror_sync(struct cg_device *device, void *buffer, size_t offset, size_t bytes) CG_MUST_USE;
 
 /* These bytes of the buffer are about to be written on the device: what is known of them is true no longer. */
 cg_status cg_mirror_overwrite(struct cg_device *device, void *buffer, size_t offset, size_t bytes) CG_MUST_USE;
 
-/* The buffer's contents matter no more. */
-void cg_mirror_forget(struct cg_device *device, const void *buffer);
+/* These bytes of the buffer matter no more. */
+void cg_mirror_forget(struct cg_device *device, void *buffer, size_t offset, size_t bytes);
 
 /* The piece's memory on the CPU, `read` from the device unless it is there already. Counts bytes for the row `blame`.
  */

@@ -89,11 +89,47 @@ cg_status cg_pool_acquire(cg_device *device, size_t bytes, cg_buffer **out) {
 }
 
 void cg_pool_release(cg_device *device, cg_buffer *buffer) {
-    cg_mirror_forget(device, buffer->handle);
+    cg_mirror_forget(device, buffer->handle, 0, SIZE_MAX);
     cg_pool_class *size_class = class_of(&device->pool, buffer->bytes); /* it exists since acquire */
     buffer->next = size_class->free;
     size_class->free = buffer;
     device->pool.in_use -= buffer->bytes;
+}
+
+static void destroy(cg_device *device, cg_buffer *buffer) {
+    device->pool.allocated -= buffer->bytes;
+    device->backend->buffer_destroy(device->handle, buffer->handle);
+    cg_free(buffer);
+}
+
+static void destroy_step(cg_device *device) {
+    cg_pool *pool = &device->pool;
+    if (pool->step != NULL && !pool->step_busy) {
+        destroy(device, pool->step);
+        pool->step = NULL;
+    }
+}
+
+cg_status cg_pool_acquire_step(cg_device *device, size_t bytes, cg_buffer **out) {
+    cg_pool *pool = &device->pool;
+    if (pool->step_busy) {
+        return CG_ERR_STATE;
+    }
+    if (pool->step == NULL || pool->step->bytes < bytes) {
+        destroy_step(device);
+        CG_TRY(create(device, bytes, &pool->step));
+    }
+    pool->step_busy = true;
+    pool->in_use += pool->step->bytes;
+    *out = pool->step;
+    return CG_OK;
+}
+
+void cg_pool_release_step(cg_device *device) {
+    cg_pool *pool = &device->pool;
+    cg_mirror_forget(device, pool->step->handle, 0, SIZE_MAX);
+    pool->step_busy = false;
+    pool->in_use -= pool->step->bytes;
 }
 
 void cg_pool_trim(cg_device *device) {
@@ -101,12 +137,11 @@ void cg_pool_trim(cg_device *device) {
     for (size_t i = 0; i < pool->n_classes; i++) {
         for (cg_buffer *buffer = pool->classes[i].free, *next; buffer != NULL; buffer = next) {
             next = buffer->next;
-            pool->allocated -= buffer->bytes;
-            device->backend->buffer_destroy(device->handle, buffer->handle);
-            cg_free(buffer);
+            destroy(device, buffer);
         }
         pool->classes[i].free = NULL;
     }
+    destroy_step(device);
 }
 
 void cg_pool_destroy(cg_device *device) {

@@ -1,4 +1,4 @@
-/* The tape: recording, running, forgetting. */
+/* The tape: recording. */
 #include "tape.h"
 
 #include <stdarg.h>
@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "alloc.h"
-#include "dispatch.h"
 #include "op_text.h"
 
 cg_tape *cg_tape_create(cg_device *device) {
@@ -19,6 +18,7 @@ cg_tape *cg_tape_create(cg_device *device) {
     tape->device = device;
     cg_tape_set_mode(tape, CG_TRAIN);
     tape->eager = eager != NULL && strcmp(eager, "1") == 0;
+    tape->plan.on = cg_plan_wanted(device);
     tape->poison = (cg_tensor){.tape = tape, .dtype = CG_F32};
     return tape;
 }
@@ -31,6 +31,7 @@ void cg_tape_destroy(cg_tape *tape) {
     cg_tensor_destroy(tape->one);
     cg_tensor_destroy(tape->counter);
     cg_free(tape->nodes);
+    cg_plan_free(&tape->plan);
     cg_arena_free(&tape->arena);
     cg_free(tape);
 }
@@ -116,11 +117,6 @@ cg_tensor *cg_tape_fail(cg_tape *tape, cg_status status, const char *format, ...
     return &tape->poison;
 }
 
-/* The sticking failure once more, so that whoever asks last finds the message. */
-static cg_status failed(const cg_tape *tape) {
-    return tape->status == CG_OK ? CG_OK : cg_fail(tape->status, "%s", tape->error);
-}
-
 /* A tensor of the program's that another tape has not run yet is brought up to date first. */
 static bool accepts_one(cg_tape *tape, const char *op, cg_tensor *tensor, size_t i) {
     if (tensor == NULL) {
@@ -173,7 +169,7 @@ cg_tensor *cg_tape_tensor(cg_tape *tape, cg_dtype dtype, const cg_shape *shape) 
     if (storage == NULL) {
         return cg_tape_fail_status(tape, CG_ERR_MEMORY);
     }
-    *storage = (cg_storage){.device = tape->device, .bytes = bytes, .next = tape->storages};
+    *storage = (cg_storage){.device = tape->device, .bytes = bytes, .first_use = SIZE_MAX, .next = tape->storages};
     tape->storages = storage;
     return add_tensor(tape, storage, dtype, shape, 0);
 }
@@ -189,8 +185,10 @@ cg_tensor *cg_tape_alias(cg_tape *tape, cg_tensor *base, const cg_shape *shape) 
 static void hold(cg_tape *tape, cg_tensor *const *tensors, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         if (tensors[i] != NULL) {
-            tensors[i]->storage->tape = tape;
-            tensors[i]->storage->last_use = tape->n_nodes - 1;
+            cg_storage *storage = tensors[i]->storage;
+            storage->tape = tape;
+            storage->last_use = tape->n_nodes - 1;
+            storage->first_use = storage->last_use < storage->first_use ? storage->last_use : storage->first_use;
         }
     }
 }
@@ -303,143 +301,4 @@ void cg_record(cg_tape *tape, uint32_t number, const void *attrs, cg_tensor *con
         cg_status status = cg_tape_flush(tape);
         (void)status; /* sticks to the tape */
     }
-}
-
-static void set_operand(const cg_op_kind *kind, cg_tensor *tensor, cg_operand *operand) {
-    if (tensor == NULL) {
-        *operand = (cg_operand){.buffer = NULL};
-        return;
-    }
-    operand->buffer = tensor->storage->buffer->handle;
-    operand->offset = tensor->offset;
-    /* matmul's attributes may step over rows: it may touch all that follows */
-    operand->extent = kind->number == CG_OP_MATMUL ? cg_record_room(tensor) : (size_t)cg_shape_numel(&tensor->shape);
-    operand->shape = tensor->shape;
-    operand->dtype = tensor->dtype;
-}
-
-static cg_status materialize(cg_tensor *const *tensors, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        if (tensors[i] != NULL) {
-            CG_TRY(cg_storage_materialize(tensors[i]->storage));
-        }
-    }
-    return CG_OK;
-}
-
-static cg_status run_node(cg_tape *tape, const cg_node *node) {
-    CG_TRY(materialize(node->inputs, node->n_inputs));
-    CG_TRY(materialize(node->outputs, node->n_outputs));
-    cg_op op;
-    op.kind = node->kind;
-    op.attrs = node->attrs;
-    op.n_inputs = node->n_inputs;
-    op.n_outputs = node->n_outputs;
-    op.accumulate = node->accumulate;
-    for (uint32_t i = 0; i < node->n_inputs; i++) {
-        set_operand(node->kind, node->inputs[i], &op.inputs[i]);
-    }
-    for (uint32_t i = 0; i < node->n_outputs; i++) {
-        set_operand(node->kind, node->outputs[i], &op.outputs[i]);
-    }
-    return cg_dispatch_run(tape->device, &op);
-}
-
-/* Gives back the memory of the tape's tensors that node `i` was the last to use. */
-static void release_dead(cg_tensor *const *tensors, uint32_t count, size_t i) {
-    for (uint32_t j = 0; j < count; j++) {
-        cg_storage *storage = tensors[j] != NULL ? tensors[j]->storage : NULL;
-        if (storage != NULL && storage->references == 0 && storage->last_use == i) {
-            cg_storage_release(storage);
-        }
-    }
-}
-
-static void unmark(cg_tensor *const *tensors, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        if (tensors[i] != NULL && tensors[i]->storage != NULL) {
-            tensors[i]->storage->tape = NULL;
-        }
-    }
-}
-
-/* The nodes from `first` on no longer wait to run. */
-static void settle_from(cg_tape *tape, size_t first) {
-    for (size_t i = first; i < tape->n_nodes; i++) {
-        unmark(tape->nodes[i]->inputs, tape->nodes[i]->n_inputs);
-        unmark(tape->nodes[i]->outputs, tape->nodes[i]->n_outputs);
-    }
-}
-
-void cg_tape_watch(cg_tape *tape, cg_tape_watcher watcher, void *context) {
-    tape->watcher = watcher;
-    tape->watcher_context = context;
-}
-
-static cg_status show(cg_tape *tape, const cg_node *node, size_t index) {
-    const cg_ran_op op = {.name = node->kind->name,
-                          .index = index,
-                          .inputs = node->inputs,
-                          .outputs = node->outputs,
-                          .n_inputs = node->n_inputs,
-                          .n_outputs = node->n_outputs};
-    tape->watched = true;
-    cg_status status = tape->watcher(tape->watcher_context, &op);
-    tape->watched = false;
-    return status;
-}
-
-static cg_status run_pending(cg_tape *tape, bool keep) {
-    size_t first = tape->n_run;
-    for (size_t i = first; i < tape->n_nodes && tape->status == CG_OK; i++) {
-        const cg_node *node = tape->nodes[i];
-        bool runs = node->kind != NULL && !node->idle;
-        cg_status status = runs ? run_node(tape, node) : CG_OK;
-        if (status == CG_OK && runs && tape->watcher != NULL) {
-            status = show(tape, node, i);
-        }
-        if (status != CG_OK) {
-            cg_tape_fail_status(tape, status);
-        } else if (!keep) {
-            release_dead(node->inputs, node->n_inputs, i);
-            release_dead(node->outputs, node->n_outputs, i);
-        }
-    }
-    settle_from(tape, first);
-    tape->n_run = tape->n_nodes;
-    return failed(tape);
-}
-
-static void forget(cg_tape *tape) {
-    for (cg_storage *storage = tape->storages; storage != NULL; storage = storage->next) {
-        cg_storage_release(storage);
-    }
-    tape->storages = NULL;
-    tape->n_nodes = tape->n_run = 0;
-    tape->flops = 0;
-    tape->step++;
-    tape->draws = 0;
-    cg_arena_reset(&tape->arena);
-}
-
-cg_status cg_tape_flush(cg_tape *tape) {
-    return tape->watched ? CG_OK : run_pending(tape, true);
-}
-
-cg_status cg_tape_run(cg_tape *tape) {
-    cg_status status = run_pending(tape, false);
-    forget(tape);
-    const cg_backend *backend = tape->device->backend;
-    if (status == CG_OK && backend->flush != NULL) {
-        status = backend->flush(tape->device->handle);
-    }
-    return status;
-}
-
-void cg_tape_reset(cg_tape *tape) {
-    settle_from(tape, tape->n_run);
-    forget(tape);
-    tape->status = CG_OK;
-    tape->nameless = false;
-    tape->error[0] = '\0';
 }

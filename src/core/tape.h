@@ -3,6 +3,7 @@
 #define CLGRAD_CORE_TAPE_H
 
 #include "arena.h"
+#include "plan.h"
 #include "record.h"
 #include "tensor.h"
 
@@ -16,6 +17,7 @@ struct cg_tape {
     size_t n_nodes, nodes_capacity;
     size_t n_run;         /* the first so many have run */
     cg_storage *storages; /* of the tape's own tensors */
+    cg_plan plan;
     double flops;
     cg_tape_watcher watcher; /* NULL: nobody looks at each op */
     void *watcher_context;

@@ -15,10 +15,19 @@ cg_status cg_storage_materialize(cg_storage *storage) {
 }
 
 void cg_storage_release(cg_storage *storage) {
-    if (storage->buffer != NULL) {
-        cg_pool_release(storage->device, storage->buffer);
-        storage->buffer = NULL;
+    if (storage->buffer == NULL) {
+        return;
     }
+    if (storage->planned) {
+        cg_mirror_forget(storage->device, storage->buffer->handle, storage->start, storage->bytes);
+    } else {
+        cg_pool_release(storage->device, storage->buffer);
+    }
+    storage->buffer = NULL;
+}
+
+size_t cg_tensor_start(const cg_tensor *tensor) {
+    return tensor->storage->start + tensor->offset * cg_dtype_size(tensor->dtype);
 }
 
 size_t cg_record_room(const cg_tensor *tensor) {
@@ -211,8 +220,7 @@ cg_status cg_tensor_write(cg_tensor *tensor, const void *source, size_t bytes) {
     if (bytes == 0) {
         return CG_OK;
     }
-    return cg_dispatch_write(tensor->storage->device, tensor->storage->buffer,
-                             tensor->offset * cg_dtype_size(tensor->dtype), source, bytes);
+    return cg_dispatch_write(tensor->storage->device, tensor->storage->buffer, cg_tensor_start(tensor), source, bytes);
 }
 
 cg_status cg_tensor_read(cg_tensor *tensor, void *destination, size_t bytes) {
@@ -220,8 +228,8 @@ cg_status cg_tensor_read(cg_tensor *tensor, void *destination, size_t bytes) {
     if (bytes == 0) {
         return CG_OK;
     }
-    return cg_dispatch_read(tensor->storage->device, tensor->storage->buffer,
-                            tensor->offset * cg_dtype_size(tensor->dtype), destination, bytes);
+    return cg_dispatch_read(tensor->storage->device, tensor->storage->buffer, cg_tensor_start(tensor), destination,
+                            bytes);
 }
 
 cg_status cg_tensor_fill(cg_tensor *tensor, double value) {
@@ -234,7 +242,7 @@ cg_status cg_tensor_fill(cg_tensor *tensor, double value) {
     cg_op op = {.kind = cg_kind(CG_OP_FILL), .attrs = &attrs, .n_outputs = 1};
     op.outputs[0] = (cg_operand){
         .buffer = tensor->storage->buffer->handle,
-        .offset = tensor->offset,
+        .offset = cg_tensor_start(tensor) / cg_dtype_size(tensor->dtype),
         .extent = (size_t)cg_tensor_numel(tensor),
         .shape = tensor->shape,
         .dtype = tensor->dtype,

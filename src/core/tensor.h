@@ -11,9 +11,12 @@
 typedef struct cg_storage {
     cg_device *device;
     cg_buffer *buffer; /* NULL: not yet, or no longer */
+    size_t start;      /* in the buffer, bytes */
+    bool planned;      /* the buffer is the step's, which plan.h shares out */
     size_t bytes;
     cg_tape *tape;           /* has ops that use it and have not run; NULL: none */
-    size_t last_use;         /* the tape's newest node that uses it */
+    size_t first_use;        /* the tape's oldest node that uses it; SIZE_MAX: none */
+    size_t last_use;         /* its newest */
     uint32_t references;     /* tensors of the program's; 0: the tape's */
     struct cg_storage *next; /* in the tape's list */
 } cg_storage;
@@ -32,6 +35,9 @@ struct cg_tensor {
 
 /* The bytes of a tensor; CG_ERR_SHAPE, CG_ERR_DTYPE where there is no such tensor. */
 cg_status cg_tensor_size(cg_dtype dtype, const cg_shape *shape, size_t *bytes) CG_MUST_USE;
+
+/* Where the tensor begins in its buffer, in bytes. */
+size_t cg_tensor_start(const cg_tensor *tensor);
 
 /* Gives the storage a buffer if it has none. */
 cg_status cg_storage_materialize(cg_storage *storage) CG_MUST_USE;

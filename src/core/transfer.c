@@ -7,7 +7,7 @@
 
 /* Both buffers are there. */
 static cg_status move(cg_tensor *from, cg_tensor *to, void *chunk, size_t chunk_bytes) {
-    size_t total = cg_tensor_bytes(from), start = from->offset * cg_dtype_size(from->dtype);
+    size_t total = cg_tensor_bytes(from), start = cg_tensor_start(from);
     for (size_t done = 0; done < total; done += chunk_bytes) {
         size_t bytes = total - done < chunk_bytes ? total - done : chunk_bytes;
         CG_TRY(cg_dispatch_read(from->storage->device, from->storage->buffer, start + done, chunk, bytes));

@@ -1,16 +1,31 @@
 /*
- * Matrix products on a GPU: a work-group of 256 items computes a tile of 128 x 64 through local memory, an item 4 rows
- * of 8 columns of it. Where the tile lies inside both matrices a loop without bounds does all whole blocks of k, with
- * loads of four neighbours; what is left, and tiles across an edge, take a loop that checks, and reads zeros outside.
+ * Matrix products on a GPU: a work-group of 256 items computes a tile of 128 x 128 or 128 x 64 through local memory, an
+ * item 8 or 4 rows of 8 columns of it. Where the tile lies inside both matrices a loop without bounds does all whole
+ * blocks of k, with loads of four neighbours; what is left, and tiles across an edge, take a loop that checks, and reads
+ * zeros outside.
  *
- * Variants: -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1} -DCG_SUBGROUP=0
+ * CG_ITEM_ROWS  8: each number from local memory serves eight multiplications, which GPUs with slower local memory want;
+ *               4: half the registers
+ *
+ * Variants: -DCG_ITEM_ROWS=4 -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1} -DCG_SUBGROUP=0
+ * Variants (amd, nvidia): -DCG_ITEM_ROWS=8 -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1} -DCG_SUBGROUP=0
  */
+#ifndef CG_ITEM_ROWS
+#define CG_ITEM_ROWS 4
+#endif
 #define TILE_M 128
-#define TILE_N 64
-#define DEPTH 16
+#define TILE_N (CG_ITEM_ROWS * 16)
+#define DEPTH (64 / CG_ITEM_ROWS)
 #define ITEMS 256
 #define PAD 4 /* keeps float4 loads, and spreads the rows over the banks */
 #include "matmul_job.cl"
+
+/* How much of the loop over a block of k to unroll: all of it, but NVIDIA's compiler then takes too many registers. */
+#if defined(__NVPTX__) || defined(cl_nv_pragma_unroll)
+#define STEPS 4
+#else
+#define STEPS DEPTH
+#endif
 
 /* Where an item's first four elements of a tile are: (depth, place across), by the axis that is stored without gaps. */
 static inline uint2 first_four(int along_k, uint tile) {
@@ -38,19 +53,27 @@ static inline void load_whole(__global const float *x, ulong ld, int along_k, ui
     }
 }
 
+/* An item's rows are fours that lie ROWS_APART from each other, its columns two fours, half a tile apart. */
+#define FOURS (CG_ITEM_ROWS / 4)
+#define ROWS_APART (TILE_M / FOURS)
+#define ITEMS_ACROSS (TILE_N / 8)
+
 typedef struct {
-    float4 left[4], right[4];
+    float4 left[CG_ITEM_ROWS], right[CG_ITEM_ROWS];
 } block;
 
-/* One step of k: four rows times eight columns. */
+/* One step of k: the item's rows times eight columns. */
 static inline void multiply_add(__local const float *a, __local const float *b, block *sums) {
-    float4 four = *(__local const float4 *)a;
     float4 left = *(__local const float4 *)b, right = *(__local const float4 *)(b + TILE_N / 2);
-    float factor[4] = {four.x, four.y, four.z, four.w};
 #pragma unroll
-    for (uint i = 0; i < 4; i++) {
-        sums->left[i] = MULTIPLY_ADD((float4)(factor[i]), left, sums->left[i]);
-        sums->right[i] = MULTIPLY_ADD((float4)(factor[i]), right, sums->right[i]);
+    for (uint j = 0; j < FOURS; j++) {
+        float4 four = *(__local const float4 *)(a + j * ROWS_APART);
+        float factor[4] = {four.x, four.y, four.z, four.w};
+#pragma unroll
+        for (uint i = 0; i < 4; i++) {
+            sums->left[4 * j + i] = MULTIPLY_ADD((float4)(factor[i]), left, sums->left[4 * j + i]);
+            sums->right[4 * j + i] = MULTIPLY_ADD((float4)(factor[i]), right, sums->right[4 * j + i]);
+        }
     }
 }
 
@@ -68,27 +91,27 @@ static inline void store_four(float4 sums, __global float *c, __global const flo
 
 /* An item's place in the tile. */
 static inline uint my_row(void) {
-    return get_local_id(0) / 8 * 4;
+    return get_local_id(0) / ITEMS_ACROSS * 4;
 }
 
 static inline uint my_column(void) {
-    return get_local_id(0) % 8 * 4;
+    return get_local_id(0) % ITEMS_ACROSS * 4;
 }
 
 /* All whole blocks of k of a tile that lies inside both matrices. Pointers advance, so that compilers see the same
  * offsets in each step. */
 static inline void multiply_whole(const product *p, job *j, __local float *tile_a, __local float *tile_b, block *sums) {
     uint2 first_a = first_four(!CG_TRANSPOSE_A, TILE_M), first_b = first_four(CG_TRANSPOSE_B, TILE_N);
-    __global const float *a = j->a + (j->k + first_a.x) * j->step_a + first_a.y * j->across_a;
-    __global const float *b = j->b + (j->k + first_b.x) * j->step_b + first_b.y * j->across_b;
-    for (; j->k + DEPTH <= j->end_k; j->k += DEPTH) {
-        load_whole(a, p->lda, !CG_TRANSPOSE_A, first_a, TILE_M, STRIDE_A, tile_a);
-        load_whole(b, p->ldb, CG_TRANSPOSE_B, first_b, TILE_N, STRIDE_B, tile_b);
-        a += DEPTH * j->step_a;
-        b += DEPTH * j->step_b;
+    ulong to_a = first_a.x * step_a(p) + first_a.y * across_a(p), to_b = first_b.x * step_b(p) + first_b.y * across_b(p);
+    j->a += to_a;
+    j->b += to_b;
+    while (j->left >= DEPTH) {
+        load_whole(j->a, p->lda, !CG_TRANSPOSE_A, first_a, TILE_M, STRIDE_A, tile_a);
+        load_whole(j->b, p->ldb, CG_TRANSPOSE_B, first_b, TILE_N, STRIDE_B, tile_b);
+        advance(j, DEPTH, p);
         barrier(CLK_LOCAL_MEM_FENCE);
         __local const float *from_a = tile_a + my_row(), *from_b = tile_b + my_column();
-#pragma unroll
+#pragma unroll STEPS
         for (uint d = 0; d < DEPTH; d++) {
             multiply_add(from_a, from_b, sums);
             from_a += STRIDE_A;
@@ -96,17 +119,20 @@ static inline void multiply_whole(const product *p, job *j, __local float *tile_
         }
         barrier(CLK_LOCAL_MEM_FENCE);
     }
+    j->a -= to_a;
+    j->b -= to_b;
 }
 
 /* What is left of k, with bounds. Items that have nothing to write do not multiply. */
 static inline void multiply_rest(const product *p, job *j, __local float *tile_a, __local float *tile_b, block *sums) {
-    bool busy = j->row + my_row() < p->m && j->column + my_column() < p->n;
-    for (; j->k < j->end_k; j->k += DEPTH) {
-        ulong depths = load_rest(j, p, tile_a, tile_b);
+    bool busy = tile_row() + my_row() < p->m && tile_column() + my_column() < p->n;
+    while (j->left > 0) {
+        uint depths = load_rest(j, p, tile_a, tile_b);
 #pragma unroll 1
         for (uint d = 0; busy && d < depths; d++) {
             multiply_add(tile_a + d * STRIDE_A + my_row(), tile_b + d * STRIDE_B + my_column(), sums);
         }
+        advance(j, depths, p);
         barrier(CLK_LOCAL_MEM_FENCE);
     }
 }
@@ -118,19 +144,19 @@ matmul_gpu(__global const float *a, __global const float *b, __global float *c, 
     job j = job_of(a, b, &p);
     block sums;
 #pragma unroll
-    for (uint i = 0; i < 4; i++) {
+    for (uint i = 0; i < CG_ITEM_ROWS; i++) {
         sums.left[i] = sums.right[i] = 0.0f;
     }
-    if (j.row + TILE_M <= p.m && j.column + TILE_N <= p.n) {
+    if (tile_row() + TILE_M <= p.m && tile_column() + TILE_N <= p.n) {
         multiply_whole(&p, &j, tile_a, tile_b, &sums);
     }
     multiply_rest(&p, &j, tile_a, tile_b, &sums);
-    ulong column = j.column + my_column();
+    ulong column = tile_column() + my_column();
     c += p.c_at + get_group_id(2) * p.stride_c + column;
     bias += p.bias_at + column;
 #pragma unroll
-    for (uint i = 0; i < 4; i++) {
-        ulong at = j.row + my_row() + i;
+    for (uint i = 0; i < CG_ITEM_ROWS; i++) {
+        ulong at = tile_row() + my_row() + i / 4 * ROWS_APART + i % 4;
         if (at < p.m) {
             store_four(sums.left[i], c + at * p.ldc, bias, column, &p);
             store_four(sums.right[i], c + at * p.ldc + TILE_N / 2, bias + TILE_N / 2, column + TILE_N / 2, &p);

@@ -50,36 +50,62 @@ static inline void load_checked(__global const float *x, ulong ld, int along_k, 
     }
 }
 
-/* A work-group's part of the product, and where it begins. */
+/* Elements from one k to the next. */
+static inline ulong step_a(const product *p) {
+    return CG_TRANSPOSE_A ? p->lda : 1;
+}
+
+static inline ulong step_b(const product *p) {
+    return CG_TRANSPOSE_B ? 1 : p->ldb;
+}
+
+/* From one row of the result to the next, and from one column. */
+static inline ulong across_a(const product *p) {
+    return CG_TRANSPOSE_A ? 1 : p->lda;
+}
+
+static inline ulong across_b(const product *p) {
+    return CG_TRANSPOSE_B ? p->ldb : 1;
+}
+
+/* Where the work-group's tile begins. */
+static inline ulong tile_row(void) {
+    return get_group_id(1) * TILE_M;
+}
+
+static inline ulong tile_column(void) {
+    return get_group_id(0) * TILE_N;
+}
+
+/* A work-group's part of the product: where its rows of a and columns of b begin, and how much of k is left from there
+ * on. Only what the loops need: what lives beside the sums costs registers. */
 typedef struct {
     __global const float *a, *b;
-    ulong row, column;      /* of the tile */
-    ulong k, end_k;         /* the part of k */
-    ulong step_a, across_a; /* elements from one k to the next, and across it */
-    ulong step_b, across_b;
+    ulong left;
 } job;
 
 static inline job job_of(__global const float *a, __global const float *b, const product *p) {
     ulong2 place = divide(get_group_id(2), p->parts); /* (matrix of the batch, part of k) */
+    ulong k = place.y * p->part_k;
     job j;
-    j.row = get_group_id(1) * TILE_M;
-    j.column = get_group_id(0) * TILE_N;
-    j.k = place.y * p->part_k;
-    j.end_k = min(j.k + p->part_k, p->k);
-    j.step_a = CG_TRANSPOSE_A ? p->lda : 1;
-    j.across_a = CG_TRANSPOSE_A ? 1 : p->lda;
-    j.step_b = CG_TRANSPOSE_B ? 1 : p->ldb;
-    j.across_b = CG_TRANSPOSE_B ? p->ldb : 1;
-    j.a = a + p->a_at + place.x * p->stride_a + j.row * j.across_a;
-    j.b = b + p->b_at + place.x * p->stride_b + j.column * j.across_b;
+    j.left = min(k + p->part_k, p->k) - k;
+    j.a = a + p->a_at + place.x * p->stride_a + tile_row() * across_a(p) + k * step_a(p);
+    j.b = b + p->b_at + place.x * p->stride_b + tile_column() * across_b(p) + k * step_b(p);
     return j;
 }
 
+/* The job goes on behind `depth` of k. */
+static inline void advance(job *j, uint depth, const product *p) {
+    j->a += depth * step_a(p);
+    j->b += depth * step_b(p);
+    j->left -= depth;
+}
+
 /* The next block of k, with bounds; the number of k in it. */
-static inline ulong load_rest(const job *j, const product *p, __local float *tile_a, __local float *tile_b) {
-    ulong depths = min((ulong)DEPTH, j->end_k - j->k);
-    load_checked(j->a + j->k * j->step_a, p->lda, !CG_TRANSPOSE_A, p->m - j->row, depths, TILE_M, STRIDE_A, tile_a);
-    load_checked(j->b + j->k * j->step_b, p->ldb, CG_TRANSPOSE_B, p->n - j->column, depths, TILE_N, STRIDE_B, tile_b);
+static inline uint load_rest(const job *j, const product *p, __local float *tile_a, __local float *tile_b) {
+    uint depths = (uint)min((ulong)DEPTH, j->left);
+    load_checked(j->a, p->lda, !CG_TRANSPOSE_A, p->m - tile_row(), depths, TILE_M, STRIDE_A, tile_a);
+    load_checked(j->b, p->ldb, CG_TRANSPOSE_B, p->n - tile_column(), depths, TILE_N, STRIDE_B, tile_b);
     barrier(CLK_LOCAL_MEM_FENCE);
     return depths;
 }

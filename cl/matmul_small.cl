@@ -28,17 +28,18 @@ matmul_small(__global const float *a, __global const float *b, __global float *c
     __local float tile_b[DEPTH * STRIDE_B] __attribute__((aligned(8)));
     job j = job_of(a, b, &p);
     uint my_row = get_local_id(0) / 8 * 2, my_column = get_local_id(0) % 8 * 2;
-    ulong row = j.row + my_row, column = j.column + my_column;
+    ulong row = tile_row() + my_row, column = tile_column() + my_column;
     bool busy = row < p.m && column < p.n;
     float2 upper = 0.0f, lower = 0.0f;
-    for (; j.k < j.end_k; j.k += DEPTH) {
-        ulong depths = load_rest(&j, &p, tile_a, tile_b);
+    while (j.left > 0) {
+        uint depths = load_rest(&j, &p, tile_a, tile_b);
         for (uint d = 0; busy && d < depths; d++) {
             float2 two = *(__local const float2 *)(tile_a + d * STRIDE_A + my_row);
             float2 across = *(__local const float2 *)(tile_b + d * STRIDE_B + my_column);
             upper = MULTIPLY_ADD((float2)(two.x), across, upper);
             lower = MULTIPLY_ADD((float2)(two.y), across, lower);
         }
+        advance(&j, depths, &p);
         barrier(CLK_LOCAL_MEM_FENCE);
     }
     c += p.c_at + get_group_id(2) * p.stride_c + row * p.ldc + column;

@@ -3,6 +3,7 @@ import argparse
 import concurrent.futures
 import csv
 import hashlib
+import itertools
 import pathlib
 import sys
 import tempfile
@@ -55,13 +56,13 @@ def read_table():
 def compile_all(files, targets, made):
     """All rows, those in `made` as they are."""
     rows, failures, jobs, count = [], [], [], 0
-    for path in files:
-        for words, text in variants.joined(path):
-            for target in targets:
-                known = made.get((source_key(path, words, text), target), [])
-                rows += known
-                jobs += [] if known else [(path, words, text, target)]
-                count += 1
+    for path, target in itertools.product(files, targets):
+        maker = TARGETS[target].__name__.rpartition(".")[2]
+        for words, text in variants.joined(path, maker):
+            known = made.get((source_key(path, words, text), target), [])
+            rows += known
+            jobs += [] if known else [(path, words, text, target)]
+            count += 1
     print(f"gpu-report: {count} compilations, {count - len(jobs)} of them of sources as in the table", flush=True)
     if jobs:
         tools.install()

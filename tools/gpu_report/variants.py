@@ -2,7 +2,8 @@
 
     Variants: -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1}
 
-Braces mean every choice, several lines add up, and a file without a line is compiled as it is. CG_GROUP stands for the
+Braces mean every choice, several lines add up, and a file without a line is compiled as it is. "Variants (amd, nvidia):" are
+in use on those targets only. CG_GROUP stands for the
 size of a work-group, CG_UNARY and CG_BINARY for the rows of elementwise.def, CG_UPDATE for those of updates.def.
 """
 import itertools
@@ -35,20 +36,21 @@ def choices(word):
     return [f"{name}={value}" for value in result]
 
 
-def variants_of(path):
-    """Lists of -D words."""
-    lines = re.findall(r"^ \* Variants: (.*)$", path.read_text(), re.M)
+def variants_of(path, maker=None):
+    """Lists of -D words; those in use on targets of one maker, or on any."""
+    lines = re.findall(r"^ \* Variants(?: \(([\w, ]+)\))?: (.*)$", path.read_text(), re.M)
     result = []
-    for line in lines or [""]:
-        result += [list(words) for words in itertools.product(*map(choices, line.split()))]
+    for makers, line in lines or [("", "")]:
+        if not makers or maker is None or maker in makers.split(", "):
+            result += [list(words) for words in itertools.product(*map(choices, line.split()))]
     return result
 
 
-def joined(path):
+def joined(path, maker=None):
     """[(words, source)]: what is compiled at once. The rows of elementwise.def go into one source, each with its kernels
     under names of its own: a program a row would take fifty compilers a target."""
     together = {}
-    for words in variants_of(path):
+    for words in variants_of(path, maker):
         row = next((word for word in words if word.startswith("-DCG_ROW=")), None)
         together.setdefault(tuple(word for word in words if word != row), []).append(row)
     return [(list(words), source_of(path) if rows == [None] else source_of_rows(path, rows)) for words, rows in together.items()]

@@ -5,6 +5,7 @@
 #include "ocl.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define LONGEST_BLOCK 1024            /* of k: a panel of B stays in a core's own cache */
 #define PACK_LIMIT ((size_t)64 << 20) /* bytes of panels at a time */
@@ -223,16 +224,18 @@ static cg_status run_dot(product *p) {
                                            ocl_struct(&to, sizeof to), ocl_memory(bias->buffer), ocl_count(each)}});
 }
 
-/* What a work-group computes, in cl/FILE.cl. */
+/* What a work-group computes, in cl/FILE.cl, and what one multiply-add costs there, beside the others. */
 typedef struct gpu_tile {
-    const char *file, *kernel;
-    uint64_t rows, columns, items;
+    const char *file, *kernel, *defines;
+    uint64_t rows, columns, items, cost;
 } gpu_tile;
 
-static const gpu_tile large_tile = {"matmul_gpu.cl", "matmul_gpu", 128, 64, 256};
-static const gpu_tile small_tile = {"matmul_small.cl", "matmul_small", 16, 16, 64};
+static const gpu_tile tiles[] = {
+    {"matmul_gpu.cl", "matmul_gpu", "-DCG_ITEM_ROWS=8 ", 128, 128, 256, 3},
+    {"matmul_gpu.cl", "matmul_gpu", "-DCG_ITEM_ROWS=4 ", 128, 64, 256, 4},
+    {"matmul_small.cl", "matmul_small", "", 16, 16, 64, 16},
+};
 
-#define GPU_EMPTY 4        /* how many times the work of the small tile the large one may do: it is that much faster */
 #define GPU_FEW_GROUPS 128 /* below this a GPU is not full */
 #define GPU_PART_K 512     /* the least of k that a work-group should have */
 
@@ -250,26 +253,35 @@ static uint64_t tiles_of(const product *p, const gpu_tile *tile) {
     return ocl_ceil(p->m, tile->rows) * ocl_ceil(p->n, tile->columns);
 }
 
+/* The cheapest. Intel's GPUs have not enough registers for the first. */
 static const gpu_tile *tile_for(const product *p) {
-    uint64_t large = tiles_of(p, &large_tile) * large_tile.rows * large_tile.columns;
-    uint64_t small = tiles_of(p, &small_tile) * small_tile.rows * small_tile.columns;
-    return large > GPU_EMPTY * small ? &small_tile : &large_tile;
+    size_t first = strstr(p->device->info.vendor, "Intel") != NULL ? 1 : 0;
+    const gpu_tile *best = NULL;
+    uint64_t least = UINT64_MAX;
+    for (size_t i = first; i < sizeof tiles / sizeof *tiles; i++) {
+        uint64_t cost = tiles_of(p, &tiles[i]) * tiles[i].rows * tiles[i].columns * tiles[i].cost;
+        if (cost < least) {
+            least = cost;
+            best = &tiles[i];
+        }
+    }
+    return best;
 }
 
 /* How many parts to cut k into when there are few tiles and k is long: a weight's gradient over many rows. By shape
  * alone. */
 static uint64_t parts_of(const product *p, const gpu_tile *tile) {
-    uint64_t tiles = tiles_of(p, tile);
+    uint64_t groups = tiles_of(p, tile);
     bool plain = p->batch == 1 && p->bias == NULL && !p->relu && (uint64_t)p->attrs->ldc == p->n;
-    uint64_t most = p->k / GPU_PART_K, wanted = GPU_FEW_GROUPS / tiles;
+    uint64_t most = p->k / GPU_PART_K, wanted = GPU_FEW_GROUPS / groups;
     uint64_t parts = most < wanted ? most : wanted;
     return plain && parts > 1 ? parts : 1;
 }
 
 static cg_status launch_gpu(const product *p, const gpu_tile *tile, cl_mem c, const gpu_product *g) {
     const cg_operand *bias = p->bias != NULL ? p->bias : p->c;
-    char defines[80];
-    snprintf(defines, sizeof defines, "-DCG_TRANSPOSE_A=%d -DCG_TRANSPOSE_B=%d -DCG_SUBGROUP=%u",
+    char defines[96];
+    snprintf(defines, sizeof defines, "%s-DCG_TRANSPOSE_A=%d -DCG_TRANSPOSE_B=%d -DCG_SUBGROUP=%u", tile->defines,
              p->attrs->transpose_a != 0, p->attrs->transpose_b != 0, p->device->subgroup);
     return ocl_launch(p->device, &(ocl_call){.file = tile->file,
                                              .kernel = tile->kernel,

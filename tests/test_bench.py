@@ -264,11 +264,12 @@ class Bench(unittest.TestCase):
             self.skipTest("no OpenCL device here")
         self.assertEqual(done.returncode, 0, done.stderr)
         rows = {row["pass"]: row for row in json.loads(done.stdout)}
-        self.assertEqual(set(rows), {"open", "bare"})
-        more = rows["open"]["min_ms"] - rows["bare"]["min_ms"]
-        print(f"{rows['open']['device']}: a start takes {more:.0f} ms more than a bare context", file=sys.stderr)
-        if OPTIMIZED:
-            self.assertLess(more, 300, "far above 60 ms: more than the noise of a busy machine")
+        self.assertEqual(set(rows), {"open", "step", "bare"})
+        for each, what in (("open", "result"), ("step", "step of a training")):
+            more = rows[each]["min_ms"] - rows["bare"]["min_ms"]
+            print(f"{rows[each]['device']}: the first {what} takes {more:.0f} ms more than a bare context", file=sys.stderr)
+            if OPTIMIZED:
+                self.assertLess(more, 400, "far above 100 ms: more than the noise of a busy machine")
 
     def test_what_is_no_benchmark_is_said(self):
         done = run("headlnie", "--device", "cpu")

@@ -48,6 +48,20 @@ class Peers(unittest.TestCase):
         asked = [json.loads(line) for line in self.asked.read_text().splitlines()]
         self.assertEqual([(one["work"]["name"], one["pass"], one["seconds"]) for one in asked], [("xent-128", "both", 0.001)] * 4)
 
+    def test_memory_is_of_a_process_for_each_training(self):
+        page = self.folder / "page.md"
+        page.write_text(PAGE)
+        done = self.run_peers("mlp-small", "xent-128", "--turns", 1, "--memory", "--docs", page)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (row,) = [line for line in page.read_text().splitlines() if line.startswith("| mlp-small | ") and "*" not in line]
+        ours, theirs = (int(cell) for cell in row.strip("| ").split(" | ")[1:])
+        self.assertIn(row, done.stdout)
+        self.assertGreater(ours, 1)
+        self.assertGreater(theirs, 1)
+        self.assertNotIn("| xent-128 | ", done.stdout, "no training")
+        asked = [json.loads(line) for line in self.asked.read_text().splitlines()]
+        self.assertEqual([(one["work"]["name"], one["pass"], one["seconds"]) for one in asked], [("mlp-small", "train", 0.001)], "the process of the turns is another one")
+
     def test_passes_devices_and_patterns_are_chosen(self):
         done = self.run_peers("linear-512-1*", "adam", "--turns", 1, "--pass", "forward", "--pass", "step", "--device", "cpu", "--device", "reference")
         self.assertEqual(done.returncode, 0, done.stderr)

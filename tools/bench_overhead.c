@@ -114,7 +114,12 @@ cg_status bench_overhead(bench_output *output, cg_device *device) {
 
 static cg_status sample_startup(void *context, size_t count) {
     (void)count;
-    return startup_clgrad(context) < 0 ? cg_fail(CG_ERR_DEVICE, "a process that opens the device fails") : CG_OK;
+    return startup_first_result(context) < 0 ? cg_fail(CG_ERR_DEVICE, "a process that opens the device fails") : CG_OK;
+}
+
+static cg_status sample_first_step(void *context, size_t count) {
+    (void)count;
+    return startup_first_step(context) < 0 ? cg_fail(CG_ERR_DEVICE, "a process that trains a step fails") : CG_OK;
 }
 
 static cg_status sample_bare_startup(void *context, size_t count) {
@@ -122,8 +127,8 @@ static cg_status sample_bare_startup(void *context, size_t count) {
     return startup_bare(context) < 0 ? cg_fail(CG_ERR_DEVICE, "a process with the bare OpenCL calls fails") : CG_OK;
 }
 
-/* What a process takes from its start to the first result, the cache of kernels warm; on OpenCL beside one that opens
- * a context by the driver's calls alone. */
+/* What a process takes from its start to the first result, and to the end of a training's first step, the cache of
+ * kernels warm; on OpenCL beside one that opens a context by the driver's calls alone. */
 int bench_startup(bench_output *output, const char *device) {
     startup *self;
     int result = startup_open(device, &self);
@@ -132,9 +137,10 @@ int bench_startup(bench_output *output, const char *device) {
     }
     const cg_device_info *info = startup_describe(self);
     contender all[] = {{.pass = "open", .sample = sample_startup, .context = self},
+                       {.pass = "step", .sample = sample_first_step, .context = self},
                        {.pass = "bare", .sample = sample_bare_startup, .context = self}};
     cg_status status =
-        measure(output, "startup", info, STARTUPS, 1, all, strncmp(info->string, "opencl", 6) == 0 ? 2 : 1);
+        measure(output, "startup", info, STARTUPS, 1, all, strncmp(info->string, "opencl", 6) == 0 ? 3 : 2);
     startup_close(self);
     return status == CG_OK ? EXIT_GOOD : report_failure(status);
 }

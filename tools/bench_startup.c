@@ -7,7 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <clgrad/ops.h>
+#include <clgrad/nn.h>
+#include <clgrad/optim.h>
 
 #include "bare_opencl.h"
 #include "exit_status.h"
@@ -32,16 +33,69 @@ static cg_status first_result(cg_device *device) {
     return status;
 }
 
-static int clgrad_process(startup *self) {
+#define STEP_MODEL "Linear(784, 512), ReLU(), Linear(512, 512), ReLU(), Linear(512, 10)"
+#define STEP_ROWS 128
+
+typedef struct step_parts {
+    cg_tape *tape;
+    cg_module *model;
+    cg_optimizer *optimizer;
+    cg_tensor *x, *classes;
+} step_parts;
+
+static cg_status make_parts(cg_device *device, step_parts *parts) {
+    parts->tape = cg_tape_create(device);
+    if (parts->tape == NULL) {
+        return CG_ERR_MEMORY;
+    }
+    CG_TRY(cg_module_parse(device, STEP_MODEL, &parts->model));
+    CG_TRY(cg_module_init(parts->model, 1));
+    CG_TRY(cg_optimizer_parse("SGD(lr=0.01, momentum=0.9)", parts->model, &parts->optimizer));
+    CG_TRY(cg_tensor_create(device, cg_device_real(device), &CG_SHAPE(STEP_ROWS, 784), &parts->x));
+    return cg_tensor_create(device, CG_I64, &CG_SHAPE(STEP_ROWS), &parts->classes);
+}
+
+static cg_status run_step(step_parts *parts) {
+    double loss;
+    cg_tensor *y = cg_module_forward(parts->model, parts->tape, parts->x);
+    cg_tensor *mean = cg_cross_entropy(parts->tape, y, parts->classes, CG_REDUCE_MEAN);
+    CG_TRY(cg_backward(parts->tape, mean));
+    CG_TRY(cg_optimizer_step(parts->optimizer, parts->tape));
+    return cg_tensor_item(mean, &loss);
+}
+
+static cg_status first_step(cg_device *device) {
+    step_parts parts = {0};
+    cg_status status = make_parts(device, &parts);
+    if (status == CG_OK) {
+        status = run_step(&parts);
+    }
+    cg_tape_destroy(parts.tape);
+    cg_optimizer_destroy(parts.optimizer);
+    cg_module_destroy(parts.model);
+    cg_tensor_destroy(parts.x);
+    cg_tensor_destroy(parts.classes);
+    return status;
+}
+
+static int on_device(startup *self, cg_status (*work)(cg_device *device)) {
     cg_device *device;
     cg_status status = cg_device_open(self->device, &device);
     if (status != CG_OK) {
         return report_failure(status);
     }
     self->info = *cg_device_describe(device);
-    status = first_result(device);
+    status = work(device);
     cg_device_close(device);
     return status == CG_OK ? EXIT_GOOD : report_failure(status);
+}
+
+static int open_process(startup *self) {
+    return on_device(self, first_result);
+}
+
+static int step_process(startup *self) {
+    return on_device(self, first_step);
 }
 
 static int bare_process(startup *self) {
@@ -65,8 +119,12 @@ static double time_process(startup *self, int (*work)(startup *self)) {
     return run_process(self, work) == EXIT_GOOD ? (monotonic_seconds() - begin) * 1e3 : -1;
 }
 
-double startup_clgrad(startup *self) {
-    return time_process(self, clgrad_process);
+double startup_first_result(startup *self) {
+    return time_process(self, open_process);
+}
+
+double startup_first_step(startup *self) {
+    return time_process(self, step_process);
 }
 
 double startup_bare(startup *self) {
@@ -81,7 +139,8 @@ int startup_open(const char *device, startup **self) {
         return report_failure(cg_fail(CG_ERR_MEMORY, "out of memory"));
     }
     made->device = device;
-    int result = run_process(made, clgrad_process);
+    int result = run_process(made, open_process);
+    result = result == EXIT_GOOD ? run_process(made, step_process) : result;
     if (result != EXIT_GOOD) {
         startup_close(made);
         return result;

@@ -205,10 +205,10 @@ static int run(const arguments *given) {
 }
 
 #define SUMMARY                                                                                                        \
-    "Measures, in ms: startup, a process from its start to the first result; overhead, what one small op costs;\n"     \
-    "limits, what the device does at most; trainings, and single ops forward, backward and both in one step. share "   \
-    "is\n"                                                                                                             \
-    "the least time that the device's limits allow, divided by the median. Names may be patterns: 'conv*'."
+    "Measures, in ms: startup, a process from its start to the first result, and to the end of a training's first\n"   \
+    "step; overhead, what one small op costs; limits, what the device does at most; trainings, and single ops\n"       \
+    "forward, backward and both in one step. share is the least time that the device's limits allow, divided by the\n" \
+    "median. Names may be patterns: 'conv*'."
 
 int cmd_bench(int argc, char **argv) {
     arguments given = {.names.items = calloc((size_t)argc + 1, sizeof(char *)),

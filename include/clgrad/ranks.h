@@ -48,8 +48,9 @@ CG_API cg_status cg_ranks_wait(const cg_ranks *ranks, void *request) CG_MUST_USE
  * signal handler. */
 CG_API void cg_ranks_hurry(void);
 
-/* The first of so many rows that a rank takes, of a batch of n; rank count: n. */
-CG_API int64_t cg_ranks_first_row(const cg_ranks *ranks, int rank, int64_t n);
+/* How many rows of a batch of n this process takes, 0 where there are too few, and the first of them; NULL: of one
+ * process, which takes all. */
+CG_API int64_t cg_ranks_rows(const cg_ranks *ranks, int64_t n, int64_t *first);
 
 #ifdef __cplusplus
 }

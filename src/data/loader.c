@@ -41,21 +41,17 @@ struct cg_loader {
 
 /* What this rank takes of a batch of so many rows: from `first` on; one row that does not count where it has none. */
 static int64_t my_rows(const cg_loader *loader, int64_t total, int64_t *first) {
-    const cg_ranks *ranks = loader->ranks;
-    *first = 0;
-    if (ranks == NULL || total == 0) {
-        return total;
+    int64_t n = cg_ranks_rows(loader->ranks, total, first);
+    if (n == 0 && total > 0) {
+        *first = 0;
+        return 1;
     }
-    *first = cg_ranks_first_row(ranks, ranks->rank, total);
-    int64_t n = cg_ranks_first_row(ranks, ranks->rank + 1, total) - *first;
-    *first = n > 0 ? *first : 0;
-    return n > 0 ? n : 1;
+    return n;
 }
 
-static double share_of(const cg_loader *loader, int64_t n, int64_t total) {
-    bool counts = loader->ranks == NULL || cg_ranks_first_row(loader->ranks, loader->ranks->rank + 1, total) >
-                                               cg_ranks_first_row(loader->ranks, loader->ranks->rank, total);
-    return counts ? (double)n / (double)total : 0.0;
+static double share_of(const cg_loader *loader, int64_t total) {
+    int64_t first;
+    return (double)cg_ranks_rows(loader->ranks, total, &first) / (double)total;
 }
 
 /* The tensors of batches with so many rows in all. */
@@ -75,7 +71,7 @@ static cg_status create_batch(const cg_loader *loader, int64_t total, cg_batch *
     for (int i = 0; i < sample->rank; i++) {
         shape.dim[i + 1] = sample->dim[i];
     }
-    *batch = (cg_batch){.n = n, .total = total, .share = share_of(loader, n, total)};
+    *batch = (cg_batch){.n = n, .total = total, .share = share_of(loader, total)};
     CG_TRY(cg_tensor_create(loader->device, cg_device_real(loader->device), &shape, &batch->x));
     return cg_tensor_create(loader->device, CG_I64, &CG_SHAPE(n), &batch->y);
 }

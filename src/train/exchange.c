@@ -8,6 +8,30 @@
 
 #define PIECE 65536 /* numbers: large enough for a network, small enough to be sent while backward goes on */
 
+/* A gradient on its way. */
+typedef struct cg_exchanged {
+    size_t index; /* of the last op that writes to it */
+    cg_tensor *gradient;
+} cg_exchanged;
+
+struct cg_exchange {
+    const cg_ranks *ranks;
+    cg_tape *tape;
+    cg_tensor **parameters; /* borrowed */
+    size_t n_parameters;
+    bool loss_sums; /* over rows, else it is their mean */
+    cg_dtype dtype;
+    char *values;        /* of all gradients in the order of their ops, and whether somebody wants to stop */
+    cg_exchanged *parts; /* of this update */
+    size_t n_parts, n_read;
+    size_t length, read, begun; /* numbers: in all, read, being sent */
+    void **requests;
+    size_t n_requests;
+    const atomic_bool *cancelled; /* here */
+    bool stop;                    /* somebody has cancelled the training: all know it after the same update */
+    bool paused;                  /* this rank does something by itself */
+};
+
 static bool sums_rows(const cg_module *loss) {
     char text[1024];
     cg_module_print(loss, text, sizeof text);
@@ -51,6 +75,22 @@ void cg_exchange_destroy(cg_exchange *x) {
         cg_free(x->parts);
         cg_free(x->requests);
         cg_free(x);
+    }
+}
+
+void cg_exchange_pause(cg_exchange *x, bool on) {
+    if (x != NULL) {
+        x->paused = on;
+    }
+}
+
+bool cg_exchange_stopped(const cg_exchange *x) {
+    return x->stop;
+}
+
+void cg_exchange_go_on(cg_exchange *x) {
+    if (x != NULL) {
+        x->stop = false;
     }
 }
 

@@ -10,34 +10,20 @@
 #include <clgrad/ranks.h>
 #include <stdatomic.h>
 
-/* A gradient on its way. */
-typedef struct cg_exchanged {
-    size_t index; /* of the last op that writes to it */
-    cg_tensor *gradient;
-} cg_exchanged;
-
-typedef struct cg_exchange {
-    const cg_ranks *ranks;
-    cg_tape *tape;
-    cg_tensor **parameters; /* borrowed */
-    size_t n_parameters;
-    bool loss_sums; /* over rows, else it is their mean */
-    cg_dtype dtype;
-    char *values;        /* of all gradients in the order of their ops, and whether somebody wants to stop */
-    cg_exchanged *parts; /* of this update */
-    size_t n_parts, n_read;
-    size_t length, read, begun; /* numbers: in all, read, being sent */
-    void **requests;
-    size_t n_requests;
-    const atomic_bool *cancelled; /* here */
-    bool stop;                    /* somebody has cancelled the training: all know it after the same update */
-    bool paused;                  /* this rank does something by itself */
-} cg_exchange;
+typedef struct cg_exchange cg_exchange;
 
 /* NULL for ranks that are none. */
 cg_status cg_exchange_create(const cg_ranks *ranks, cg_tape *tape, const cg_module *loss, cg_tensor **parameters,
                              size_t n_parameters, const atomic_bool *cancelled, cg_exchange **exchange) CG_MUST_USE;
 void cg_exchange_destroy(cg_exchange *exchange);
+
+/* This rank does something by itself, until it is told otherwise: nothing is exchanged. NULL: nothing to do. */
+void cg_exchange_pause(cg_exchange *exchange, bool on);
+
+/* Whether somebody has cancelled the training: all ranks know it after the same update. cg_exchange_go_on: it begins
+ * anew. */
+bool cg_exchange_stopped(const cg_exchange *exchange);
+void cg_exchange_go_on(cg_exchange *exchange);
 
 /* What the gradient of a batch is multiplied with, so that those of all ranks add up to that of the whole batch. */
 double cg_exchange_factor(const cg_exchange *exchange, double share);

@@ -76,13 +76,6 @@ static cg_status time_and_restore(cg_trainer *t, op_timer *timer) {
     return status != CG_OK ? status : back;
 }
 
-/* Other ranks do not take part. */
-static void pause_exchange(cg_trainer *t, bool on) {
-    if (t->exchange != NULL) {
-        t->exchange->paused = on;
-    }
-}
-
 cg_status cg_trainer_time_ops(cg_trainer *t, cg_op_time *rows, size_t capacity, size_t *count) {
     *count = 0;
     if (t->n_pending > 0 || t->step.tape != NULL) {
@@ -91,9 +84,9 @@ cg_status cg_trainer_time_ops(cg_trainer *t, cg_op_time *rows, size_t capacity, 
     op_timer timer = {.device = t->device, .rows = rows, .capacity = capacity};
     size_t listeners = t->n_callbacks;
     t->n_callbacks = 0;
-    pause_exchange(t, true);
+    cg_exchange_pause(t->exchange, true); /* other ranks do not take part */
     cg_status status = time_and_restore(t, &timer);
-    pause_exchange(t, false);
+    cg_exchange_pause(t->exchange, false);
     t->n_callbacks = listeners;
     for (size_t i = 0; i < timer.count && i < capacity; i++) {
         rows[i].seconds /= TIMED_UPDATES;

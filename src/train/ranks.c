@@ -79,6 +79,12 @@ cg_status cg_ranks_wait(const cg_ranks *ranks, void *request) {
     }
 }
 
-int64_t cg_ranks_first_row(const cg_ranks *ranks, int rank, int64_t n) {
+/* The first row of a rank; of one behind the last: n. */
+static int64_t first_row(const cg_ranks *ranks, int rank, int64_t n) {
     return n / ranks->count * rank + n % ranks->count * rank / ranks->count;
+}
+
+int64_t cg_ranks_rows(const cg_ranks *ranks, int64_t n, int64_t *first) {
+    *first = ranks != NULL ? first_row(ranks, ranks->rank, n) : 0;
+    return ranks != NULL ? first_row(ranks, ranks->rank + 1, n) - *first : n;
 }

@@ -58,10 +58,8 @@ static cg_status add_parts(cg_trainer *t) {
 
 /* Rows that a full batch has on this rank. */
 static int64_t my_rows(const cg_trainer *t) {
-    const cg_ranks *ranks = t->options.ranks;
-    int64_t n = t->options.batch;
-    return ranks == NULL ? n
-                         : cg_ranks_first_row(ranks, ranks->rank + 1, n) - cg_ranks_first_row(ranks, ranks->rank, n);
+    int64_t first;
+    return cg_ranks_rows(t->options.ranks, t->options.batch, &first);
 }
 
 static cg_status build(cg_trainer *t) {
@@ -157,7 +155,7 @@ static bool finished(const cg_trainer *t) {
 
 /* Ranks stop after the same update: one that all know of. */
 static bool cancelled(cg_trainer *t) {
-    return t->exchange != NULL ? t->exchange->stop : atomic_load(&t->cancelled);
+    return t->exchange != NULL ? cg_exchange_stopped(t->exchange) : atomic_load(&t->cancelled);
 }
 
 static cg_status fail_nan(cg_trainer *t, const cg_progress *progress) {
@@ -440,9 +438,7 @@ static cg_status end_fit(cg_trainer *t, cg_status status) {
     snprintf(message, sizeof message, "%s", status != CG_OK ? cg_error_message() : "");
     cg_status after = cg_trainer_emit(t, CG_AFTER_FIT);
     atomic_store(&t->cancelled, false);
-    if (t->exchange != NULL) {
-        t->exchange->stop = false;
-    }
+    cg_exchange_go_on(t->exchange);
     return status != CG_OK ? cg_fail(status, "%s", message) : after;
 }
 

@@ -145,6 +145,39 @@ def measure(options, works, environment):
     return rows, theirs.about
 
 
+def peak_memory(what, command, environment, request):
+    """Bytes of a process of its own that does one turn."""
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process.stdin.write(request + "\n")
+    process.stdin.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"peers.py: {what} ended with status {process.returncode}")
+    return usage.ru_maxrss * 1024
+
+
+def memory_of_trainings(options, works, environment):
+    """{(work, side): bytes}, of those that are trainings; a side is a device or "PyTorch"."""
+    found = {}
+    for work in (work for work in works if "train" in work["passes"]):
+        name = work["name"]
+        request = json.dumps({"work": work, "pass": "train", "seconds": 0.001})
+        found[name, "PyTorch"] = peak_memory("PyTorch", [options.python, WORKER], environment, request)
+        for device in options.device:
+            command = [options.command, "bench", "--turns", "--device", device, "--seconds", "0.001"]
+            found[name, device] = peak_memory(f"clgrad on {device}", command, environment, f"{name} train")
+    return found
+
+
+def memory_table(options, memory):
+    sides = [*options.device, "PyTorch"]
+    lines = ["| MB | " + " | ".join(f"`{side}`" if side != "PyTorch" else side for side in sides) + " |", "|---|" + "---|" * len(sides)]
+    for name in dict.fromkeys(name for name, _ in memory):
+        lines.append(f"| {name} | " + " | ".join(f"{memory[name, side] / 1e6:.0f}" for side in sides) + " |")
+    return lines
+
+
 def run_json(options, *arguments):
     done = subprocess.run([options.command, *arguments, "--json"], capture_output=True, text=True)
     if done.returncode != 0:
@@ -198,7 +231,7 @@ def ratio_table(rows):
     return lines
 
 
-def section(options, rows, about, before, seconds):
+def section(options, rows, memory, about, before, seconds):
     version = subprocess.run([options.command, "--version"], capture_output=True, text=True).stdout.strip().splitlines()
     arguments = " ".join(shlex.quote(word) for word in options.given)
     load = ", ".join(f"{one:.1f}" for one in before)
@@ -218,6 +251,7 @@ def section(options, rows, about, before, seconds):
         "PyTorch's time divided by clgrad's; in parentheses the 10th to the 90th percentile of single turns, both times, and the figures required and aimed at:",
         "",
         *ratio_table(rows),
+        *([] if not memory else ["", "The most memory that a process which trains has resident, the driver, its compiler and the data included:", "", *memory_table(options, memory)]),
         MARKS[1],
     ]
 
@@ -257,6 +291,7 @@ def parse(arguments):
     parser.add_argument("--turns", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.1, help="of a turn")
     parser.add_argument("--pause", type=float, default=0.02, help="between turns, in seconds")
+    parser.add_argument("--memory", action="store_true", help="also the peak memory of each training, in processes of their own")
     parser.add_argument("--json", type=pathlib.Path, help="also write the rows to this file")
     parser.add_argument("--docs", type=pathlib.Path, help="write the tables into this page, between its marks")
     options = parser.parse_intermixed_args(arguments)
@@ -273,11 +308,15 @@ def main():
     if options.docs:
         read_page(options.docs)  # before minutes are spent
     before, begin = os.getloadavg(), time.monotonic()
-    rows, about = measure(options, choose(options), environment)
+    works = choose(options)
+    rows, about = measure(options, works, environment)
+    memory = memory_of_trainings(options, works, environment) if options.memory else {}
+    if memory:
+        print("", *memory_table(options, memory), sep="\n")
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
     if options.docs:
-        write_docs(options.docs, section(options, rows, about, before, time.monotonic() - begin))
+        write_docs(options.docs, section(options, rows, memory, about, before, time.monotonic() - begin))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "conv_winograd.h"
 #include "matmul.h"
 
 #define COLUMN_FLOATS 65536    /* of a block of columns */
@@ -233,7 +234,22 @@ static cg_status run_items(cpu_device *device, job *work, size_t extra) {
     return CG_OK;
 }
 
-/* The ways that need no columns: loops over rows where channels are few, else the library's. */
+/* Winograd's filtering, where it is one for it and its numbers allow. */
+static cg_status winograd(cpu_device *device, const cpu_convolution *v, cpu_conv_operand pass, bool *done) {
+    const float *operands[] = {v->x, v->weight, v->dy};
+    const int64_t sizes[] = {v->images * v->channels * v->in_plane, v->filters * v->channels * v->taps,
+                             v->images * v->filters * v->out_plane};
+    *done = cpu_winograd_takes(v, pass);
+    for (int i = 0; i < 3; i++) {
+        *done = *done && (operands[i] == NULL || cpu_winograd_range(device, operands[i], sizes[i]));
+    }
+    if (!*done) {
+        return CG_OK;
+    }
+    return pass == CPU_CONV_WEIGHT ? cpu_winograd_weight(device, v) : cpu_winograd(device, v, pass);
+}
+
+/* The ways that need no columns: loops over rows where channels are few, Winograd's, else the library's. */
 static cg_status without_columns(cpu_device *device, const cpu_convolution *v, cpu_conv_operand pass, bool *done) {
     static void (*const direct[])(const cpu_device *,
                                   const cpu_convolution *) = {[CPU_CONV_X] = cpu_conv_direct_input,
@@ -244,7 +260,8 @@ static cg_status without_columns(cpu_device *device, const cpu_convolution *v, c
         direct[pass](device, v);
         return CG_OK;
     }
-    return cpu_conv_library(device, v, pass, done);
+    CG_TRY(winograd(device, v, pass, done));
+    return *done ? CG_OK : cpu_conv_library(device, v, pass, done);
 }
 
 cg_status cpu_conv(cpu_device *device, const cg_op *op) {

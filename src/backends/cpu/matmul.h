@@ -28,6 +28,11 @@ typedef struct cpu_tile {
 #define CPU_TILES 3
 int cpu_tiles(const cpu_tile *tiles[CPU_TILES]);
 
+/* Packs lines of `length` elements, `line` from one to the next and `step` between their elements, `width` of them side
+ * by side in a panel [length, width]; lines that are missing in the last panel are zeros. The source is read in the
+ * order of its memory. */
+void cpu_gemm_pack(const float *from, int64_t line, int64_t step, int64_t lines, int64_t length, int width, float *to);
+
 /* The product by the packed loops with all threads of the device. Its bits depend on the tile, not on the threads. */
 cg_status cpu_gemm_blocked(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm);
 

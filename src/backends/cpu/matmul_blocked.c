@@ -106,9 +106,7 @@ static inline void transpose_4(const float *from, int64_t line, float *to, int64
 }
 #endif
 
-/* Packs lines of `length` elements, `width` of them side by side in a panel [length, width]; lines that are missing in
- * the last panel are zeros. The source is read in the order of its memory. */
-static void pack(const float *from, int64_t line, int64_t step, int64_t lines, int64_t length, int width, float *to) {
+void cpu_gemm_pack(const float *from, int64_t line, int64_t step, int64_t lines, int64_t length, int width, float *to) {
     int64_t whole = lines / width * width, rest = lines - whole;
     if (rest > 0) {
         memset(to + whole * length, 0, (size_t)(length * width) * sizeof *to);
@@ -187,12 +185,12 @@ static void multiply(const product *work, float *memory) {
         int64_t n = smaller(BLOCK_N, work->n - j);
         for (int64_t l = 0; l < work->k; l += BLOCK_K) {
             int64_t k = smaller(BLOCK_K, work->k - l);
-            pack(work->b.at + l * work->b.row + j * work->b.column, work->b.column, work->b.row, n, k,
-                 work->tile->columns, packed_b);
+            cpu_gemm_pack(work->b.at + l * work->b.row + j * work->b.column, work->b.column, work->b.row, n, k,
+                          work->tile->columns, packed_b);
             for (int64_t i = 0; i < work->m; i += BLOCK_M) {
                 int64_t m = smaller(BLOCK_M, work->m - i);
-                pack(work->a.at + i * work->a.row + l * work->a.column, work->a.row, work->a.column, m, k,
-                     work->tile->rows, packed_a);
+                cpu_gemm_pack(work->a.at + i * work->a.row + l * work->a.column, work->a.row, work->a.column, m, k,
+                              work->tile->rows, packed_a);
                 block(work, packed_a, packed_b, i, j, m, n, k, work->add || l > 0);
             }
         }

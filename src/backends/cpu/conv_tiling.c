@@ -79,7 +79,7 @@ static inline void split_row(const cpu_tiling *tiling, const float *x, const flo
         even[t] = row[2 * t - edge];
         odd[t] = row[2 * t - edge + 1];
     }
-    for (int64_t t = 0; t < count; t = t + 1 == first ? end : t + 1) {
+    for (int64_t t = first == 0 ? end : 0; t < count; t = t + 1 == first ? end : t + 1) { /* the other columns */
         even[t] = element(row, 2 * t - edge, width);
         odd[t] = element(row, 2 * t - edge + 1, width);
     }

@@ -62,7 +62,7 @@ static inline void winograd_output(const float *const a[WINOGRAD_POINTS], float 
     }
 }
 
-static inline void winograd_three_taps(const float g[3], int step, float *to, int to_step) {
+static inline void winograd_three_taps(const float *g, int step, float *to, int to_step) {
     float g0 = g[0], g1 = g[step], g2 = g[2 * step];
     to[0] = g0;
     to[to_step] = 0.5f * (g0 + g1 + g2);

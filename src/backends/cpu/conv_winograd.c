@@ -5,7 +5,6 @@
  */
 #include "conv_winograd.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "matmul.h"
@@ -40,40 +39,39 @@ bool cpu_winograd_takes(const cpu_convolution *v, cpu_conv_operand pass) {
            (!weight || v->out[2] >= LEAST_WIDTH_WEIGHT);
 }
 
-CPU_CLONES static float largest_of(const float *x, int64_t n) {
-    float largest = 0;
-#pragma omp simd reduction(max : largest)
+/* Without a way out of the loop, so that it becomes vector code. */
+CPU_CLONES static bool is_in_range(const float *x, int64_t n) {
+    int outside = 0;
     for (int64_t i = 0; i < n; i++) {
-        float size = x[i] < 0 ? -x[i] : x[i];
-        size = size <= LARGEST ? size : INFINITY; /* NaN, too */
-        largest = size > largest ? size : largest;
+        outside |= !(x[i] >= -LARGEST && x[i] <= LARGEST); /* NaN is outside, too */
     }
-    return largest;
+    return outside == 0;
 }
+
+#define PIECES 64
 
 typedef struct scan {
     const float *x;
-    int64_t n, piece;
-    float *largest; /* of each piece */
+    int64_t n;
+    bool in_range[PIECES];
 } scan;
 
 static void scan_pieces(void *context, int64_t begin, int64_t end) {
-    const scan *s = context;
+    scan *s = context;
     for (int64_t i = begin; i < end; i++) {
-        s->largest[i] = largest_of(s->x + i * s->piece, smaller(s->piece, s->n - i * s->piece));
+        int64_t first = s->n / PIECES * i, behind = i + 1 < PIECES ? s->n / PIECES * (i + 1) : s->n;
+        s->in_range[i] = is_in_range(s->x + first, behind - first);
     }
 }
 
 bool cpu_winograd_range(const cpu_device *device, const float *x, int64_t n) {
-    float largest[64] = {0};
-    scan s = {.x = x, .n = n, .piece = ceil_div(n, 64), .largest = largest};
-    int64_t pieces = ceil_div(n, s.piece);
-    cpu_parallel(device, pieces, 8, scan_pieces, &s);
-    bool good = true;
-    for (int64_t i = 0; i < pieces; i++) {
-        good = good && largest[i] <= LARGEST;
+    scan s = {.x = x, .n = n};
+    bool all = true;
+    cpu_parallel(device, PIECES, 8, scan_pieces, &s);
+    for (int i = 0; i < PIECES; i++) {
+        all = all && s.in_range[i];
     }
-    return good;
+    return all;
 }
 
 typedef struct job {

@@ -71,13 +71,17 @@ class Conformance(ToolTest):
 class Totals(ToolTest):
     def test_devices_are_named_with_their_totals(self):
         path = self.path("tests.xml", """<testsuite>
-            <testcase name="layer.relu.cpu" status="run"/><testcase name="layer.relu.opencl-pocl-gpu" status="fail"/>
-            <testcase name="core" status="run"/><testcase name="missing.opencl-intel" status="notrun"/></testsuite>""")
+            <testcase name="layer.relu.cpu" status="run"/><testcase name="layer.relu.opencl-pocl-gpu" status="fail">
+            <system-out>first\n{}last</system-out></testcase>
+            <testcase name="core" status="run"/><testcase name="missing.opencl-intel" status="notrun"/></testsuite>""".format("more\n" * 50))
         result = self.tool("test-totals", path)
         self.assertEqual(result.returncode, 0, result.stderr)
         lines = result.stdout.splitlines()
         self.assertEqual(lines[-1], "2 passed, 1 failed, 1 skipped")
-        self.assertEqual(lines[0], "skipped: missing.opencl-intel")
+        self.assertEqual(lines[0], "failed: layer.relu.opencl-pocl-gpu")
+        end_of_words = lines.index("    last")
+        self.assertEqual(lines[end_of_words + 1], "skipped: missing.opencl-intel")
+        self.assertNotIn("    first", lines, "the last lines are what says why")
         self.assertIn("opencl-pocl-gpu        0 passed, 1 failed, 0 skipped", lines)
 
 

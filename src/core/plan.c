@@ -91,7 +91,8 @@ static bool to_be_placed(const cg_tape *tape, const cg_storage *storage) {
     return storage->buffer == NULL && storage->first_use != SIZE_MAX && storage->last_use >= tape->n_run;
 }
 
-/* The pieces of the list as it stands; sets *changed when they are not those of the plan. False: memory is out. */
+/* The pieces of the list as it stands; sets *changed when they are not those of the plan. False: memory is out, and the
+ * next step plans anew. */
 static bool collect(cg_tape *tape, bool *changed) {
     cg_plan *plan = &tape->plan;
     size_t count = 0;
@@ -106,6 +107,7 @@ static bool collect(cg_tape *tape, bool *changed) {
         if (!same) {
             *changed = true;
             if (!CG_GROW(plan->pieces, count, plan->capacity)) {
+                plan->count = 0; /* some of them have no place yet */
                 return false;
             }
             plan->pieces[count] = piece;

@@ -61,6 +61,9 @@ class Install(unittest.TestCase):
         settings = {"CLGRAD_BACKEND_PATH": str(backend), "CLGRAD_TEST_DEVICE": device, "CLGRAD_TEST_FALLBACK": "allow"}
         layers = run(BUILD / "tests" / "test_layers", environment=settings)
         self.assertRegex(layers, r"Tested: [1-9]\d+ \| Passing: [1-9]\d+ \| Failing: 0 \| Crashing: 0")
+        self.expect_all_cases(backend, device)
+
+    def expect_all_cases(self, backend, device):
         verified = run(self.command, "verify", *CASES, "--backend", backend, "--device", device)
         self.assertRegex(verified, r"(?m)^%d cases, 1 devices: \d+ pass, 0 fail, [1-9]\d* fallback" % len(CASES))
 
@@ -90,11 +93,11 @@ class Install(unittest.TestCase):
         shared = self.compile("three_ops.so", "--cflags", "-shared", "-fPIC")
         self.assertNotIn("clgrad_backend_load", run("nm", "-D", "--undefined-only", shared))
         self.assertNotRegex(run("nm", "-D", "--undefined-only", shared), r" cg_")
-        self.expect_all_layers(shared, "three_ops")
+        self.expect_all_cases(shared, "three_ops")
         cache = (self.built / "CMakeCache.txt").read_text()
         library = re.search(r"CBLAS_LIBRARY:FILEPATH=(.*)", cache).group(1)
         include = re.search(r"CBLAS_INCLUDE_DIR:PATH=(.*)", cache).group(1)
-        self.expect_all_layers(self.compile("cblas.so", "--cflags", "-shared", "-fPIC", "-I" + include, library), "cblas")
+        self.expect_all_cases(self.compile("cblas.so", "--cflags", "-shared", "-fPIC", "-I" + include, library), "cblas")
 
     def test_an_op_of_the_programs_own_runs_and_is_right_on_every_device(self):
         program = self.compile("own_op", "--cflags", "--libs", "-lm")

@@ -4,7 +4,7 @@
  */
 #include "devices.h"
 #include "gradcheck.h"
-#include "layer_rows.h"
+#include "rows.h"
 
 #include <clgrad/clgrad.h>
 
@@ -12,10 +12,6 @@
 #include <string.h>
 
 #include "alloc.h"
-
-#define CG_LAYER(row_name, text, class, ...)                                                                           \
-    {.name = #row_name, .module = text, .tolerance = GRADCHECK_##class, __VA_ARGS__},
-#define CG_LOSS CG_LAYER
 
 /* Where a device keeps its memory on the host, it is the device's that is out. */
 static bool says_memory_is_out(cg_status status) {
@@ -44,14 +40,12 @@ static void fail_each(const char *name, run_fn run, const gradcheck_case *row, c
 }
 
 Test(memory, may_run_out_anywhere_in_a_layer, .timeout = 800) {
-    const gradcheck_case rows[] = {
-#include "layers.def"
-    };
     cg_device *device = test_device_open();
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        cg_status status = gradcheck_run(&rows[i], device); /* compiles its kernels: that fails in the next test */
-        cr_assert(status == CG_OK, "%s: %s", rows[i].name, cg_error_message());
-        fail_each(rows[i].name, gradcheck_run, &rows[i], device);
+    for (size_t i = 0; i < cg_layer_row_count; i++) {
+        gradcheck_case row = cg_layer_rows[i]().test;
+        cg_status status = gradcheck_run(&row, device); /* compiles its kernels: that fails in the next test */
+        cr_assert(status == CG_OK, "%s: %s", row.name, cg_error_message());
+        fail_each(row.name, gradcheck_run, &row, device);
     }
     cg_device_close(device);
 }

@@ -65,6 +65,7 @@ typedef struct ocl_device {
     ocl_stages stages;
     ocl_program *programs;
     size_t n_programs, programs_capacity;
+    bool saves_late; /* the driver is slow to hand out binaries: program.c */
     ocl_kernel *kernels;
     size_t n_kernels, kernels_capacity;
     cl_mem errors; /* 4 longs: see cl/cross_entropy.cl */
@@ -110,8 +111,8 @@ void ocl_timing_end(ocl_device *device);
 cl_event *ocl_timing_event(ocl_device *device);
 void ocl_timing_release(ocl_device *device);
 
-/* program.c: the program of a file with these defines, compiled when first asked for. `program_save` keeps its binary.
- */
+/* program.c: the program of a file with these defines, compiled when first asked for. `program_save` keeps its binary,
+ * `programs_release` those that had to wait. */
 cg_status ocl_program_get(ocl_device *device, const char *file, const char *source, const char *defines,
                           ocl_program **program);
 cl_program ocl_program_handle(const ocl_program *program);

@@ -110,7 +110,7 @@ class Usage(CommandTest):
                 ("--seed -1", "--seed", -1), ("--seed 9{30}", "--seed", "9" * 30), ("--epochs -1", "--epochs", -1),
                 ("--valid '1'", "--valid", 1), ("--valid 'nan'", "--valid", "nan"), ("--limit 0", "--limit", 0),
                 ("--normalize '3'", "--normalize", 3), ("--normalize '1,0'", "--normalize", "1,0"),
-                ("--fallback maybe.*allow", "--fallback", "maybe"), ("--precision f16.*f32", "--precision", "f16"),
+                ("--fallback maybe.*allow", "--fallback", "maybe"), ("--precision f8.*one of f32.f16.bf16", "--precision", "f8"),
                 ("unexpected argument 'x'", "x"), ("--save-every needs --out", "--save-every", 3),
                 ("--allow-extra needs --init", "--allow-extra"),
                 ("exclude each other", "--init", "a", "--resume", "b")):

@@ -93,6 +93,7 @@ class Options(TrainingTest):
 
     def test_all_options_together_go_on_with_the_same_bytes(self):
         self.expect_same_resumed(*self.EVERYTHING)
+        self.expect_same_resumed(*self.EVERYTHING, "--precision", "f16")
 
     def test_stopped_inside_an_epoch_it_goes_on_with_the_same_bytes(self):
         self.train("--steps", 40, *self.EVERYTHING, "--out", "whole")
@@ -243,6 +244,46 @@ class Killed(TrainingTest):
                     self.good("info", "killed")
                     arguments = ("--resume", "killed", "--epochs", "6", "--save-every", "5")
             self.assertEqual(read_bytes(self.path("whole")), read_bytes(self.path("killed")), f"after {kills} kills")
+
+
+class Precision(TrainingTest):
+    MODEL = "Flatten(), Linear(64, 48), ReLU(), Dropout(0.1), Linear(48, 10)"
+
+    def accuracy(self, *flags):
+        return json.loads(self.good("train", "--model", self.MODEL, "--epochs", 8, "--json", *flags))["accuracy"]
+
+    def test_sixteen_bits_learn_as_well(self):
+        whole = self.accuracy("--out", "f32")
+        for precision in ("f16", "bf16"):
+            self.assertAlmostEqual(self.accuracy("--precision", precision, "--out", precision), whole, delta=0.015)
+            self.assertNotEqual(read_bytes(self.path(precision)), read_bytes(self.path("f32")), "something was rounded")
+
+    def test_eval_and_predict_keep_weights_in_sixteen_bits(self):
+        self.train("--model", self.MODEL, "--epochs", 3, "--out", "a")
+        loss = {p: json.loads(self.good("eval", "a", "--json", "--precision", p))["loss"] for p in ("f32", "f16", "bf16")}
+        self.assertNotEqual(loss["f16"], loss["f32"])
+        self.assertAlmostEqual(loss["f16"], loss["f32"], delta=1e-3)
+        self.assertAlmostEqual(loss["bf16"], loss["f32"], delta=2e-2)
+        self.good("predict", "a", "--count", 3, "--precision", "bf16")
+
+    def test_it_is_kept_and_goes_on_with_the_same_bytes(self):
+        for precision in ("f16", "bf16"):
+            self.expect_same_resumed("--limit", 300, "--model", self.MODEL, "--precision", precision)
+        checkpoint = json.loads(self.good("info", "half", "--json"))["checkpoint"]
+        self.assertEqual(checkpoint["precision"], "bf16")
+        self.bad(2, "--precision f16.*bf16", "train", "--resume", "half", "--epochs", 5, "--precision", "f16")
+        self.bad(2, "--precision f32.*bf16", "train", "--resume", "half", "--epochs", 5, "--precision", "f32")
+
+    def test_a_gradient_that_is_too_large_for_f16_leaves_its_update_out(self):
+        """A loss times 65536 is soon too large: the factor is halved until it fits, and the training goes on."""
+        rows = "".join(f"{i % 7},{i % 5},{(i % 7) * 300 - 1000}\n" for i in range(64))
+        write_bytes(self.path("a.csv"), ("x,y,z\n" + rows).encode())
+        self.good("train", "--data", self.path("a.csv"), "--task", "numbers", "--model", "Linear(2, 1)", "--optimizer", "SGD(lr=0.01)",
+                  "--precision", "f16", "--epochs", 10, "--out", "a", "--log", "log")
+        factor = json.loads(json.loads(self.good("info", "a", "--json"))["checkpoint"]["loss_scale"])[0]
+        self.assertLess(factor, 65536)
+        losses = [line["train_loss"] for line in self.log("log") if "train_loss" in line]
+        self.assertLess(losses[-1], losses[0])
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ int cmd_eval(int argc, char **argv) {
         text_option("--target", "COLUMN", TARGET_HELP "; default: FILE's", &chosen.target),
         choice_option("--split", "train|valid|test", "default: test where there is one, else valid", &chosen.split),
         text_option("--device", "STRING", DEVICE_HELP, &chosen.device),
+        PRECISION_OPTION(&chosen.precision),
         FALLBACK_OPTION(&chosen.fallback),
         count_option("--batch", "rows at a time, default 256", 1, &batch),
         text_option("--model", "MODEL", "for a file that holds weights only:\n" MODEL_HELP, &chosen.model),

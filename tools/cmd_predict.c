@@ -184,6 +184,7 @@ int cmd_predict(int argc, char **argv) {
                      1, &chosen.top),
         flag_option("--draw", "draw the images also when the output is not a terminal", &chosen.draw),
         text_option("--device", "STRING", DEVICE_HELP, &chosen.saved.device),
+        PRECISION_OPTION(&chosen.saved.precision),
         FALLBACK_OPTION(&chosen.saved.fallback),
         text_option("--model", "MODEL", "for a file that holds weights only:\n" MODEL_HELP, &chosen.saved.model),
         text_option("--normalize", "HOW", NORMALIZE_HELP "; default: FILE's", &chosen.saved.normalize),

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "exit_status.h"
 
@@ -65,6 +66,16 @@ cg_status open_device(const char *string, const char *fallback, cg_device **devi
     cg_device_set_fallback(*device, first == 'a'   ? CG_FALLBACK_ALLOW
                                     : first == 'w' ? CG_FALLBACK_WARN
                                                    : CG_FALLBACK_ERROR);
+    return CG_OK;
+}
+
+cg_status set_precision(cg_device *device, const char *precision) {
+    static const cg_dtype dtypes[] = {CG_F16, CG_BF16};
+    for (size_t i = 0; precision != NULL && i < sizeof dtypes / sizeof *dtypes; i++) {
+        if (strcmp(precision, cg_dtype_name(dtypes[i])) == 0) {
+            return cg_device_set_precision(device, dtypes[i]);
+        }
+    }
     return CG_OK;
 }
 

@@ -19,6 +19,16 @@ void report_number(cJSON *object, const char *key, double value);
 void report_fallbacks_json(cJSON *object, const cg_device *device);
 
 /* The flag of the commands that run models; NULL when not given. */
+/* For train, eval, predict. */
+#define PRECISION_OPTION(to)                                                                                           \
+    choice_option("--precision", "f32|f16|bf16",                                                                       \
+                  "how numbers are kept between ops, which all compute in f32: 16 bits take half\n"                    \
+                  "of the memory; default: f32",                                                                       \
+                  to)
+
+/* How a device's tapes keep numbers; NULL: as they are computed. */
+cg_status set_precision(cg_device *device, const char *precision) CG_MUST_USE;
+
 #define FALLBACK_OPTION(to)                                                                                            \
     choice_option("--fallback", "allow|warn|error",                                                                    \
                   "what to do with an op that the device cannot run, default warn:\n"                                  \

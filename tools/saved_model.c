@@ -140,9 +140,11 @@ cg_status saved_model_open(const saved_options *options, saved_model *saved) {
     *saved = (saved_model){0};
     saved->fallback = options->fallback;
     CG_TRY(open_device(options->device, options->fallback, &saved->device));
+    CG_TRY(set_precision(saved->device, options->precision));
     CG_TRY(cg_checkpoint_read(options->file, &saved->info));
     CG_TRY(open_data(options, saved));
     CG_TRY(open_model(options, saved));
+    CG_TRY(cg_module_to(saved->model, cg_device_precision(saved->device)));
     return open_loss(options, saved);
 }
 

@@ -37,7 +37,7 @@ cg_status blame_file(cg_status status, const char *path) CG_MUST_USE;
 typedef struct saved_options {
     const char *const *inputs; /* [n_inputs]: files to predict in place of data */
     size_t n_inputs;
-    const char *file, *data, *target, *split, *device, *fallback, *model, *loss, *normalize;
+    const char *file, *data, *target, *split, *device, *fallback, *model, *loss, *normalize, *precision;
 } saved_options;
 
 /* A model out of a file, with its data. */

@@ -50,6 +50,10 @@ static void name_average(const train_options *options, const cg_checkpoint_info 
     }
 }
 
+const char *train_notes_precision(const train_options *options, const cg_checkpoint_info *saved) {
+    return options->precision ? options->precision : saved->notes[CG_NOTE_PRECISION];
+}
+
 cg_status train_notes_apply(const train_options *options, const cg_checkpoint_info *saved, train_texts *texts,
                             cg_train_options *chosen) {
     const char *every = choose(options->schedule_every, saved, CG_NOTE_SCHEDULE_EVERY);
@@ -67,19 +71,19 @@ cg_status train_notes_apply(const train_options *options, const cg_checkpoint_in
 /* Patience is not among them: it may run out and be given anew. */
 static const struct {
     cg_note note;
-    const char *flag;
+    const char *flag, *none;
 } flags[] = {
-    {CG_NOTE_SCHEDULE, "--schedule"},   {CG_NOTE_SCHEDULE_EVERY, "--schedule-every"},
-    {CG_NOTE_CLIP_NORM, "--clip-norm"}, {CG_NOTE_CLIP_VALUE, "--clip-value"},
-    {CG_NOTE_AVERAGE, "--ema"},         {CG_NOTE_ACCUMULATE, "--accumulate"},
-    {CG_NOTE_AUGMENT, "--augment"},     {CG_NOTE_FREEZE, "--freeze"},
-    {CG_NOTE_GROUPS, "--groups"},
+    {CG_NOTE_SCHEDULE, "--schedule", "none"},   {CG_NOTE_SCHEDULE_EVERY, "--schedule-every", "none"},
+    {CG_NOTE_CLIP_NORM, "--clip-norm", "none"}, {CG_NOTE_CLIP_VALUE, "--clip-value", "none"},
+    {CG_NOTE_AVERAGE, "--ema", "none"},         {CG_NOTE_ACCUMULATE, "--accumulate", "none"},
+    {CG_NOTE_AUGMENT, "--augment", "none"},     {CG_NOTE_FREEZE, "--freeze", "none"},
+    {CG_NOTE_GROUPS, "--groups", "none"},       {CG_NOTE_PRECISION, "--precision", "f32"},
 };
 
 static cg_status agree(const train_options *options, const cg_checkpoint_info *saved, const cg_checkpoint_info *now) {
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         const char *given = now->notes[flags[i].note], *stored = saved->notes[flags[i].note];
-        CG_TRY(check_agreement(options, flags[i].flag, given ? given : "none", stored ? stored : "none"));
+        CG_TRY(check_agreement(options, flags[i].flag, given ? given : flags[i].none, stored ? stored : flags[i].none));
     }
     return CG_OK;
 }

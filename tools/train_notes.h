@@ -9,6 +9,9 @@ typedef struct train_texts {
     char average[80];
 } train_texts;
 
+/* "f16": how numbers are kept, by the flag or else by the checkpoint; NULL: neither says. */
+const char *train_notes_precision(const train_options *options, const cg_checkpoint_info *saved);
+
 /* Fills in the trainer's options from the flags, and from the checkpoint where they were not given. CG_ERR_FORMAT when
  * that has something else than a number where one should be. */
 cg_status train_notes_apply(const train_options *options, const cg_checkpoint_info *saved, train_texts *texts,

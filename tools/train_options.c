@@ -182,7 +182,7 @@ static void add_output_flags(flag_list *list, train_options *o) {
                     "one page of its own with curves, confusion matrix, the most wrong images, times and the\n"
                     "command: written after each epoch and at the end",
                     &o->report),
-        choice_option("--precision", "f32", "numbers to compute with", &o->precision),
+        PRECISION_OPTION(&o->precision),
         FALLBACK_OPTION(&o->fallback),
         list_option("--device", "STRING",
                     DEVICE_HELP "\nunder mpirun it may be repeated: one for each process of a machine, by turns",

@@ -180,6 +180,7 @@ cg_status training_open(training *t, const train_options *options, const cg_rank
     }
     CG_TRY(train_options_complete(&t->options, options->resume ? &t->resumed : NULL));
     CG_TRY(open_device(t->options.device, t->options.fallback, &t->device));
+    CG_TRY(set_precision(t->device, train_notes_precision(&t->options, &t->resumed)));
     CG_TRY(open_data(t));
     CG_TRY(open_model(t));
     CG_TRY(open_optimizer(t));

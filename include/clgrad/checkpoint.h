@@ -33,7 +33,9 @@ extern "C" {
     X(FREEZE, "freeze")                                                                                                \
     X(GROUPS, "groups")                                                                                                \
     X(PATIENCE, "patience")                                                                                            \
-    X(BEST, "best") /* [epoch, loss, accuracy, lowest loss of any epoch, epochs since that] */
+    X(PRECISION, "precision")   /* "f16", "bf16" */                                                                    \
+    X(LOSS_SCALE, "loss_scale") /* of f16: [factor, updates since it changed] */                                       \
+    X(BEST, "best")             /* [epoch, loss, accuracy, lowest loss of any epoch, epochs since that] */
 
 typedef enum cg_note {
 #define X(name, key) CG_NOTE_##name,

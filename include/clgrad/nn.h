@@ -71,6 +71,10 @@ CG_API const char *cg_module_class_name(const cg_module *module);
 /* The text that cg_module_parse reads, lazy modules resolved. Returns the length it has; cut to size. */
 CG_API size_t cg_module_print(const cg_module *module, char *text, size_t size);
 
+/* Keeps the parameters as CG_F16 or CG_BF16 from now on, in half of the memory, or as CG_F32 again: for a model that
+ * only predicts. Reading and computing are in f32 as before. CG_ERR_DTYPE for another dtype. */
+CG_API cg_status cg_module_to(cg_module *module, cg_dtype precision) CG_MUST_USE;
+
 /* Parameters and buffers of the whole tree in PyTorch's order, with PyTorch's names ("0.weight"). The name and the
  * tensor belong to the module. */
 CG_API size_t cg_module_parameter_count(const cg_module *module);

@@ -97,6 +97,13 @@ CG_API cg_status cg_clip_grad_norm(cg_tape *tape, cg_tensor *const *parameters, 
 CG_API cg_status cg_clip_grad_value(cg_tape *tape, cg_tensor *const *parameters, size_t count,
                                     double clip_value) CG_MUST_USE;
 
+/* For gradients kept in f16 (cg_device_set_precision), which are too small for it unless the loss is multiplied by a
+ * number, torch.amp.GradScaler's: divides them by that number, `scale` [], before anything else looks at them. Runs
+ * what is recorded. *finite: false when one of them is not; all are as if there were none then, and the update is to be
+ * left out. */
+CG_API cg_status cg_unscale_grad(cg_tape *tape, cg_tensor *const *parameters, size_t count, cg_tensor *scale,
+                                 bool *finite) CG_MUST_USE;
+
 /*
  * Averages of weights, torch.optim.swa_utils.AveragedModel: "EMA(decay=0.999, use_buffers=False)", average = decay
  * average + (1 - decay) weight, and "SWA(use_buffers=False)", the mean of all updates. The first update copies. Buffers

@@ -37,6 +37,10 @@ CG_API void cg_tape_set_mode(cg_tape *tape, cg_mode mode);
 CG_API cg_mode cg_tape_mode(const cg_tape *tape);
 CG_API cg_device *cg_tape_device(const cg_tape *tape);
 
+/* What is kept between the ops that are recorded from now on: CG_F32, CG_F16 or CG_BF16, at first the device's
+ * (cg_device_set_precision). Returns what it was before. */
+CG_API cg_dtype cg_tape_set_precision(cg_tape *tape, cg_dtype precision);
+
 /* Records the gradients of `loss`, one element, with respect to every tensor that requires them. Those of tensors made
  * by cg_tensor_create are added to their gradient (the first after creation, cg_tensor_zero_grad or an optimizer's step
  * overwrites). */

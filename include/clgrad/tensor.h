@@ -55,6 +55,10 @@ CG_API cg_status cg_tensor_read_f64(cg_tensor *tensor, double *destination, int6
  * runs first. CG_ERR_DEVICE_MEMORY when it does not fit there. */
 CG_API cg_status cg_tensor_to(cg_tensor *tensor, cg_device *device, cg_tensor **copy) CG_MUST_USE;
 
+/* Keeps an f32 tensor of the program's, and all that share its memory, as CG_F16 or CG_BF16 from now on, in half of the
+ * memory, or as CG_F32 again. For everybody else it stays f32. CG_ERR_DTYPE for other dtypes. */
+CG_API cg_status cg_tensor_keep_as(cg_tensor *tensor, cg_dtype precision) CG_MUST_USE;
+
 /* Sets every element. */
 CG_API cg_status cg_tensor_fill(cg_tensor *tensor, double value) CG_MUST_USE;
 

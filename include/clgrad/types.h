@@ -14,13 +14,16 @@ extern "C" {
 
 #define CG_MAX_RANK 8
 
-/* f64 exists on the reference backend only: it is the oracle of every proof. */
+/* f64 exists on the reference backend only: it is the oracle of every proof. f16 (IEEE 754) and bf16 (the upper half of
+ * an f32) are for storage: ops compute in f32, and round what they store to the nearest, of two the even one. */
 typedef enum cg_dtype {
     CG_F32 = 1,
     CG_F64 = 2,
     CG_I32 = 3,
     CG_I64 = 4,
     CG_U8 = 5,
+    CG_F16 = 6,
+    CG_BF16 = 7,
 } cg_dtype;
 
 /* Rank 0 is a scalar with one element. A zero-initialised shape is that scalar. */
@@ -36,7 +39,7 @@ typedef struct cg_shape {
 /* Bytes of one element. */
 CG_API size_t cg_dtype_size(cg_dtype dtype);
 
-/* "f32", "f64", "i32", "i64", "u8"; "?" for a number that is none. */
+/* "f32", "f64", "i32", "i64", "u8", "f16", "bf16"; "?" for a number that is none. */
 CG_API const char *cg_dtype_name(cg_dtype dtype);
 
 /* Number of elements: the product of the dimensions, 1 for rank 0. */

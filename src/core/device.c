@@ -9,6 +9,7 @@
 #include "decorator.h"
 #include "device_string.h"
 #include "dispatch.h"
+#include "half.h"
 #include "registry.h"
 
 /* Written out, a device has its profile even where nobody asked for one, then its other options. */
@@ -111,6 +112,7 @@ static cg_status open_described(const cg_backend *backend, size_t index, const c
     device->backend = backend;
     device->info = *info;
     device->real = real_of(options, n_options);
+    device->precision = CG_F32;
     write_options(&device->info, options, n_options);
     cg_status status = backend->open(cg_host_table(), index, options, n_options, &device->handle);
     if (status != CG_OK) {
@@ -270,6 +272,22 @@ const char *cg_device_choice(const cg_device *device) {
 
 cg_dtype cg_device_real(const cg_device *device) {
     return device->real;
+}
+
+cg_status cg_device_set_precision(cg_device *device, cg_dtype precision) {
+    if (precision != CG_F32 && !cg_is_half(precision)) {
+        return cg_fail(CG_ERR_DTYPE, "a precision of %s: f32, f16 and bf16 are possible", cg_dtype_name(precision));
+    }
+    if (device->real != CG_F32 && precision != CG_F32) {
+        return cg_fail(CG_ERR_DTYPE, "%s computes in %s: a precision of %s is for devices that compute in f32",
+                       device->info.string, cg_dtype_name(device->real), cg_dtype_name(precision));
+    }
+    device->precision = precision;
+    return CG_OK;
+}
+
+cg_dtype cg_device_precision(const cg_device *device) {
+    return device->precision;
 }
 
 const char *cg_device_report(cg_device *device) {

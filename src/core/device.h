@@ -21,6 +21,7 @@ struct cg_device {
     void *handle;
     cg_device_info info;
     cg_dtype real;
+    cg_dtype precision; /* of its tapes */
     char choice[512];
     const struct cg_decorator *decorators[CG_MAX_DECORATORS]; /* what wraps the device, innermost first */
     void *layers[CG_MAX_DECORATORS];

@@ -5,6 +5,7 @@
 
 #include "alloc.h"
 #include "op_text.h"
+#include "widen.h"
 
 #define SUPPORT_LIMIT 8192 /* answers kept; a program of ever new shapes starts the table again */
 
@@ -117,6 +118,9 @@ static cg_status settle_mirror(cg_device *device, const cg_op *op) {
 
 cg_status cg_dispatch_run(cg_device *device, const cg_op *op) {
     const char *reason = "";
+    if (cg_op_wants_widening(op)) {
+        return cg_dispatch_widened(device, op);
+    }
     if (!cg_dispatch_supports(device, op, &reason)) {
         return cg_dispatch_fallback(device, op, reason);
     }

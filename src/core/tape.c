@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "half.h"
 #include "op_text.h"
 
 cg_tape *cg_tape_create(cg_device *device) {
@@ -16,6 +17,7 @@ cg_tape *cg_tape_create(cg_device *device) {
     }
     const char *eager = getenv("CLGRAD_EAGER");
     tape->device = device;
+    tape->precision = device->precision;
     cg_tape_set_mode(tape, CG_TRAIN);
     tape->eager = eager != NULL && strcmp(eager, "1") == 0;
     tape->plan.on = cg_plan_wanted(device);
@@ -47,6 +49,12 @@ void cg_tape_set_grad(cg_tape *tape, bool enabled) {
 
 cg_mode cg_tape_mode(const cg_tape *tape) {
     return tape->mode;
+}
+
+cg_dtype cg_tape_set_precision(cg_tape *tape, cg_dtype precision) {
+    cg_dtype before = tape->precision;
+    tape->precision = precision;
+    return before;
 }
 
 cg_device *cg_tape_device(const cg_tape *tape) {
@@ -252,6 +260,30 @@ static bool writes_nothing(cg_tensor *const *outputs, uint32_t count) {
     return nothing;
 }
 
+/* Statistics and gradients of a layer's parameters are smaller than what it makes. */
+static bool is_largest(cg_tensor *const *outputs, uint32_t count, uint32_t index) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (outputs[i] != NULL && cg_tensor_numel(outputs[i]) > cg_tensor_numel(outputs[index])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the op makes is kept in 16 bits. Sums stay whole, and what is there already as it is. */
+static void halve(cg_tape *tape, const cg_op_kind *kind, cg_tensor *const *outputs, uint32_t count) {
+    bool sums = kind->number == CG_OP_SUM || kind->number == CG_OP_CUMSUM;
+    for (uint32_t i = 0; i < count && !sums && cg_is_half(tape->precision); i++) {
+        cg_storage *storage = outputs[i] != NULL ? outputs[i]->storage : NULL;
+        bool is_new = storage != NULL && outputs[i]->tape == tape && storage->first_use == SIZE_MAX &&
+                      storage->buffer == NULL && storage->half == 0;
+        if (is_new && outputs[i]->dtype == CG_F32 && is_largest(outputs, count, i)) {
+            storage->half = tape->precision;
+            storage->bytes /= sizeof(float) / cg_dtype_size(tape->precision);
+        }
+    }
+}
+
 static double flops_of(const cg_node *node) {
     const cg_matmul_attrs *m = node->attrs;
     switch (node->kind->number) {
@@ -294,6 +326,7 @@ void cg_record(cg_tape *tape, uint32_t number, const void *attrs, cg_tensor *con
         }
     }
     hold(tape, inputs, n_inputs);
+    halve(tape, kind, outputs, n_outputs);
     hold(tape, outputs, n_outputs);
     node->idle = writes_nothing(outputs, n_outputs);
     tape->flops += flops_of(node);

@@ -10,7 +10,8 @@
 struct cg_tape {
     cg_device *device;
     cg_mode mode;
-    bool grad; /* ops are recorded with their gradients */
+    cg_dtype precision; /* what is kept between ops: CG_F32 as it is computed */
+    bool grad;          /* ops are recorded with their gradients */
     bool eager;
     cg_arena arena;
     cg_node **nodes; /* in the order of recording */

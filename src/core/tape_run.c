@@ -16,11 +16,11 @@ static void set_operand(const cg_op_kind *kind, cg_tensor *tensor, cg_operand *o
         return;
     }
     operand->buffer = tensor->storage->buffer->handle;
-    operand->offset = cg_tensor_start(tensor) / cg_dtype_size(tensor->dtype);
+    operand->dtype = cg_tensor_stored(tensor);
+    operand->offset = cg_tensor_start(tensor) / cg_dtype_size(operand->dtype);
     /* matmul's attributes may step over rows: it may touch all that follows */
     operand->extent = kind->number == CG_OP_MATMUL ? cg_record_room(tensor) : (size_t)cg_shape_numel(&tensor->shape);
     operand->shape = tensor->shape;
-    operand->dtype = tensor->dtype;
 }
 
 static cg_status materialize(cg_tensor *const *tensors, uint32_t count) {

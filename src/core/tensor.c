@@ -26,12 +26,16 @@ void cg_storage_release(cg_storage *storage) {
     storage->buffer = NULL;
 }
 
+cg_dtype cg_tensor_stored(const cg_tensor *tensor) {
+    return tensor->dtype == CG_F32 && tensor->storage->half != 0 ? tensor->storage->half : tensor->dtype;
+}
+
 size_t cg_tensor_start(const cg_tensor *tensor) {
-    return tensor->storage->start + tensor->offset * cg_dtype_size(tensor->dtype);
+    return tensor->storage->start + tensor->offset * cg_dtype_size(cg_tensor_stored(tensor));
 }
 
 size_t cg_record_room(const cg_tensor *tensor) {
-    return tensor->storage->bytes / cg_dtype_size(tensor->dtype) - tensor->offset;
+    return tensor->storage->bytes / cg_dtype_size(cg_tensor_stored(tensor)) - tensor->offset;
 }
 
 bool cg_record_overlap(const cg_tensor *a, const cg_tensor *b) {
@@ -220,6 +224,9 @@ cg_status cg_tensor_write(cg_tensor *tensor, const void *source, size_t bytes) {
     if (bytes == 0) {
         return CG_OK;
     }
+    if (cg_tensor_stored(tensor) != tensor->dtype) {
+        return cg_half_write(tensor, source);
+    }
     return cg_dispatch_write(tensor->storage->device, tensor->storage->buffer, cg_tensor_start(tensor), source, bytes);
 }
 
@@ -227,6 +234,9 @@ cg_status cg_tensor_read(cg_tensor *tensor, void *destination, size_t bytes) {
     CG_TRY(prepare(tensor, bytes, "cg_tensor_read"));
     if (bytes == 0) {
         return CG_OK;
+    }
+    if (cg_tensor_stored(tensor) != tensor->dtype) {
+        return cg_half_read(tensor, destination);
     }
     return cg_dispatch_read(tensor->storage->device, tensor->storage->buffer, cg_tensor_start(tensor), destination,
                             bytes);
@@ -242,10 +252,10 @@ cg_status cg_tensor_fill(cg_tensor *tensor, double value) {
     cg_op op = {.kind = cg_kind(CG_OP_FILL), .attrs = &attrs, .n_outputs = 1};
     op.outputs[0] = (cg_operand){
         .buffer = tensor->storage->buffer->handle,
-        .offset = cg_tensor_start(tensor) / cg_dtype_size(tensor->dtype),
+        .offset = cg_tensor_start(tensor) / cg_dtype_size(cg_tensor_stored(tensor)),
         .extent = (size_t)cg_tensor_numel(tensor),
         .shape = tensor->shape,
-        .dtype = tensor->dtype,
+        .dtype = cg_tensor_stored(tensor),
     };
     return cg_dispatch_run(tensor->storage->device, &op);
 }

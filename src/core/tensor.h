@@ -14,6 +14,7 @@ typedef struct cg_storage {
     size_t start;      /* in the buffer, bytes */
     bool planned;      /* the buffer is the step's, which plan.h shares out */
     size_t bytes;
+    cg_dtype half;           /* what f32 tensors are kept as here, CG_F16 or CG_BF16; 0: as they are */
     cg_tape *tape;           /* has ops that use it and have not run; NULL: none */
     size_t first_use;        /* the tape's oldest node that uses it; SIZE_MAX: none */
     size_t last_use;         /* its newest */
@@ -35,6 +36,13 @@ struct cg_tensor {
 
 /* The bytes of a tensor; CG_ERR_SHAPE, CG_ERR_DTYPE where there is no such tensor. */
 cg_status cg_tensor_size(cg_dtype dtype, const cg_shape *shape, size_t *bytes) CG_MUST_USE;
+
+/* The data type in memory: its own, or its storage's half. */
+cg_dtype cg_tensor_stored(const cg_tensor *tensor);
+
+/* Transfers of an f32 tensor that is kept in 16 bits, whole, with memory there (convert.c). */
+cg_status cg_half_write(cg_tensor *tensor, const float *source) CG_MUST_USE;
+cg_status cg_half_read(cg_tensor *tensor, float *destination) CG_MUST_USE;
 
 /* Where the tensor begins in its buffer, in bytes. */
 size_t cg_tensor_start(const cg_tensor *tensor);

@@ -16,6 +16,24 @@ static cg_status move(cg_tensor *from, cg_tensor *to, void *chunk, size_t chunk_
     return CG_OK;
 }
 
+static cg_status move_in_parts(cg_tensor *from, cg_tensor *to) {
+    size_t total = cg_tensor_bytes(from), chunk_bytes = total < CHUNK ? total : CHUNK;
+    void *chunk = cg_alloc(chunk_bytes + 1);
+    cg_status status = chunk != NULL ? move(from, to, chunk, chunk_bytes) : CG_ERR_MEMORY;
+    cg_free(chunk);
+    return status;
+}
+
+/* One of them is kept in 16 bits. */
+static cg_status convert(cg_tensor *from, cg_tensor *to) {
+    size_t bytes = cg_tensor_bytes(from);
+    void *all = cg_alloc(bytes + 1);
+    cg_status status = all != NULL ? cg_tensor_read(from, all, bytes) : CG_ERR_MEMORY;
+    status = status == CG_OK ? cg_tensor_write(to, all, bytes) : status;
+    cg_free(all);
+    return status;
+}
+
 cg_status cg_tensor_to(cg_tensor *tensor, cg_device *device, cg_tensor **copy) {
     *copy = NULL;
     CG_TRY(cg_tensor_check(tensor));
@@ -24,10 +42,7 @@ cg_status cg_tensor_to(cg_tensor *tensor, cg_device *device, cg_tensor **copy) {
     }
     CG_TRY(cg_storage_materialize(tensor->storage));
     CG_TRY(cg_tensor_create(device, tensor->dtype, &tensor->shape, copy));
-    size_t total = cg_tensor_bytes(tensor), chunk_bytes = total < CHUNK ? total : CHUNK;
-    void *chunk = cg_alloc(chunk_bytes + 1);
-    cg_status status = chunk != NULL ? move(tensor, *copy, chunk, chunk_bytes) : CG_ERR_MEMORY;
-    cg_free(chunk);
+    cg_status status = tensor->storage->half != 0 ? convert(tensor, *copy) : move_in_parts(tensor, *copy);
     if (status != CG_OK) {
         cg_tensor_destroy(*copy);
         *copy = NULL;

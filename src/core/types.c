@@ -11,6 +11,9 @@ size_t cg_dtype_size(cg_dtype dtype) {
     case CG_F64:
     case CG_I64:
         return 8;
+    case CG_F16:
+    case CG_BF16:
+        return 2;
     case CG_U8:
         return 1;
     }
@@ -29,6 +32,10 @@ const char *cg_dtype_name(cg_dtype dtype) {
         return "i64";
     case CG_U8:
         return "u8";
+    case CG_F16:
+        return "f16";
+    case CG_BF16:
+        return "bf16";
     }
     return "?";
 }

@@ -52,6 +52,9 @@ double cg_value(const void *values, cg_dtype dtype, int64_t i) {
         return (double)i64;
     case CG_U8:
         return *at;
+    case CG_F16: /* data is never kept so */
+    case CG_BF16:
+        break;
     }
     return 0;
 }

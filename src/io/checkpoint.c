@@ -9,6 +9,8 @@ static cg_stored_dtype stored_dtype(cg_dtype dtype) {
     switch (dtype) {
     case CG_F32:
     case CG_F64:
+    case CG_F16:
+    case CG_BF16:
         return CG_STORED_F32;
     case CG_I32:
         return CG_STORED_I32;

@@ -97,6 +97,8 @@ static bool dtype_fits(const cg_slot *slot) {
     switch (cg_tensor_dtype(slot->tensor)) {
     case CG_F32:
     case CG_F64:
+    case CG_F16:
+    case CG_BF16:
         return cg_stored_is_real(stored);
     case CG_I32:
         return stored == CG_STORED_I32;

@@ -1,27 +1,11 @@
 /* The values of stored tensors: f16 and bf16 to float, integers to doubles. */
 #include <string.h>
 
+#include "half.h"
 #include "safetensors.h"
 
 bool cg_stored_is_real(cg_stored_dtype dtype) {
     return dtype == CG_STORED_F64 || dtype == CG_STORED_F32 || dtype == CG_STORED_F16 || dtype == CG_STORED_BF16;
-}
-
-static float float_from_bits(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static float from_f16(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    uint32_t exponent = half >> 10 & 31u, fraction = half & 0x3FFu;
-    if (exponent == 0) { /* zero and subnormals: fraction * 2^-24, exact in a float */
-        float value = (float)fraction * 0x1p-24f;
-        return sign != 0 ? -value : value;
-    }
-    uint32_t wide = exponent == 31 ? 255 : exponent - 15 + 127;
-    return float_from_bits(sign | wide << 23 | fraction << 13);
 }
 
 static double load_f64(const unsigned char *at) {
@@ -78,10 +62,10 @@ static bool load_real(cg_stored_dtype dtype, const unsigned char *at, double *va
         *value = (double)load_f32(at);
         return true;
     case CG_STORED_F16:
-        *value = (double)from_f16(load_16(at));
+        *value = (double)cg_f16_to_f32(load_16(at));
         return true;
     case CG_STORED_BF16:
-        *value = (double)float_from_bits((uint32_t)load_16(at) << 16);
+        *value = (double)cg_bf16_to_f32(load_16(at));
         return true;
     default:
         if (!load_integer(dtype, at, &integer)) {

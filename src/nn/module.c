@@ -248,6 +248,13 @@ cg_tensor *cg_module_parameter(const cg_module *module, size_t index, const char
     return get(module, CG_ROLE_PARAMETER, index, name);
 }
 
+cg_status cg_module_to(cg_module *module, cg_dtype precision) {
+    for (size_t i = 0, count = cg_module_parameter_count(module); i < count; i++) {
+        CG_TRY(cg_tensor_keep_as(cg_module_parameter(module, i, NULL), precision));
+    }
+    return CG_OK;
+}
+
 size_t cg_module_buffer_count(const cg_module *module) {
     return count_role(module, CG_ROLE_BUFFER);
 }

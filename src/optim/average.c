@@ -163,7 +163,9 @@ cg_status cg_average_update(cg_average *average, cg_tape *tape) {
 cg_status cg_average_swap(cg_average *average, cg_tape *tape) {
     for (size_t i = 0; i < average->count; i++) {
         const entry *e = &average->entries[i];
+        cg_dtype precision = cg_tape_set_precision(tape, CG_F32);
         cg_tensor *kept = cg_scale(tape, e->average, 1.0);
+        cg_tape_set_precision(tape, precision);
         CG_TRY(cg_copy(tape, e->average, e->tensor));
         CG_TRY(cg_copy(tape, e->tensor, kept));
     }

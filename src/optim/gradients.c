@@ -71,8 +71,8 @@ static cg_status outcome(const cg_tape *tape) {
     return cg_tape_status(tape) == CG_OK ? CG_OK : cg_fail(cg_tape_status(tape), "%s", cg_tape_error(tape));
 }
 
-cg_status cg_clip_grad_norm(cg_tape *tape, cg_tensor *const *parameters, size_t count, double max_norm,
-                            double norm_type, bool error_if_nonfinite, cg_tensor **total_norm) {
+static cg_status clip_norm(cg_tape *tape, cg_tensor *const *parameters, size_t count, double max_norm, double norm_type,
+                           bool error_if_nonfinite, cg_tensor **total_norm) {
     if (total_norm != NULL) {
         *total_norm = NULL;
     }
@@ -101,16 +101,58 @@ cg_status cg_clip_grad_norm(cg_tape *tape, cg_tensor *const *parameters, size_t 
     return outcome(tape);
 }
 
+cg_status cg_clip_grad_norm(cg_tape *tape, cg_tensor *const *parameters, size_t count, double max_norm,
+                            double norm_type, bool error_if_nonfinite, cg_tensor **total_norm) {
+    cg_dtype precision = cg_tape_set_precision(tape, CG_F32);
+    cg_status status = clip_norm(tape, parameters, count, max_norm, norm_type, error_if_nonfinite, total_norm);
+    cg_tape_set_precision(tape, precision);
+    return status;
+}
+
 cg_status cg_clip_grad_value(cg_tape *tape, cg_tensor *const *parameters, size_t count, double clip_value) {
     if (!(clip_value >= 0)) {
         return cg_fail(CG_ERR_ARGUMENT, "cg_clip_grad_value: clip_value is %g, expected at least 0", clip_value);
     }
     CG_TRY(cg_parameters_given("cg_clip_grad_value", parameters, count));
-    for (size_t i = 0; i < count; i++) {
+    cg_dtype precision = cg_tape_set_precision(tape, CG_F32);
+    cg_status status = CG_OK;
+    for (size_t i = 0; i < count && status == CG_OK; i++) {
         if (cg_tensor_has_grad(parameters[i])) {
             cg_tensor *grad = cg_tensor_grad(parameters[i]);
-            CG_TRY(cg_copy(tape, grad, cg_clamp(tape, grad, -clip_value, clip_value)));
+            status = cg_copy(tape, grad, cg_clamp(tape, grad, -clip_value, clip_value));
         }
+    }
+    cg_tape_set_precision(tape, precision);
+    return status;
+}
+
+/* The sum of their squares, of which one number that is not finite makes another; NULL: there are none. */
+static cg_tensor *divide(cg_tape *tape, cg_tensor *const *parameters, size_t count, cg_tensor *scale) {
+    cg_tensor *sum = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!cg_tensor_has_grad(parameters[i])) {
+            continue;
+        }
+        cg_tensor *grad = cg_tensor_grad(parameters[i]), *real = cg_div(tape, grad, scale);
+        cg_tensor *squares = cg_square(tape, cg_norm(tape, real, 2.0, CG_ALL_AXES, false));
+        cg_status status = cg_copy(tape, grad, real); /* sticks to the tape */
+        (void)status;
+        sum = sum != NULL ? cg_add(tape, sum, squares) : squares;
+    }
+    return sum;
+}
+
+cg_status cg_unscale_grad(cg_tape *tape, cg_tensor *const *parameters, size_t count, cg_tensor *scale, bool *finite) {
+    *finite = true;
+    CG_TRY(cg_parameters_given("cg_unscale_grad", parameters, count));
+    cg_dtype precision = cg_tape_set_precision(tape, CG_F32);
+    cg_tensor *sum = divide(tape, parameters, count, scale);
+    cg_tape_set_precision(tape, precision);
+    double value = 0;
+    CG_TRY(sum != NULL ? cg_tensor_item(sum, &value) : outcome(tape));
+    *finite = isfinite(value);
+    for (size_t i = 0; i < count && !*finite; i++) {
+        cg_tensor_zero_grad(parameters[i]);
     }
     return CG_OK;
 }

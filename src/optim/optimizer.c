@@ -184,6 +184,18 @@ static void record_update(const cg_optimizer *optimizer, cg_tape *tape, const cg
     }
 }
 
+static void record_updates(cg_optimizer *optimizer, cg_tape *tape) {
+    cg_dtype precision = cg_tape_set_precision(tape, CG_F32);
+    for (size_t i = 0; i < optimizer->count && cg_tape_status(tape) == CG_OK; i++) {
+        const cg_member *member = &optimizer->members[i];
+        if (cg_tensor_has_grad(member->parameter)) {
+            record_update(optimizer, tape, member);
+            cg_tensor_zero_grad(member->parameter);
+        }
+    }
+    cg_tape_set_precision(tape, precision);
+}
+
 cg_status cg_optimizer_step(cg_optimizer *optimizer, cg_tape *tape) {
     if (cg_tape_status(tape) == CG_OK &&
         cg_tape_accepts(tape, optimizer->class->name, &optimizer->groups[0].hyper, 1)) {
@@ -192,13 +204,7 @@ cg_status cg_optimizer_step(cg_optimizer *optimizer, cg_tape *tape) {
             cg_tape_blame(tape, status);
         }
     }
-    for (size_t i = 0; i < optimizer->count && cg_tape_status(tape) == CG_OK; i++) {
-        const cg_member *member = &optimizer->members[i];
-        if (cg_tensor_has_grad(member->parameter)) {
-            record_update(optimizer, tape, member);
-            cg_tensor_zero_grad(member->parameter);
-        }
-    }
+    record_updates(optimizer, tape);
     if (cg_tape_status(tape) != CG_OK) {
         return cg_fail(cg_tape_status(tape), "%s", cg_tape_error(tape));
     }

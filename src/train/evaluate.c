@@ -60,7 +60,10 @@ cg_status cg_model_fits(cg_module *model, const cg_data *data, int64_t batch) {
 cg_status cg_batch_loss(cg_module *loss, cg_tape *tape, cg_tensor *output, cg_tensor *target, cg_tensor **result) {
     cg_tensor *const inputs[] = {output, target};
     size_t n_outputs = 1;
-    return cg_module_call(loss, tape, inputs, 2, result, &n_outputs);
+    cg_dtype precision = cg_tape_set_precision(tape, CG_F32); /* a square or an exp of f16 is soon infinite */
+    cg_status status = cg_module_call(loss, tape, inputs, 2, result, &n_outputs);
+    cg_tape_set_precision(tape, precision);
+    return status;
 }
 
 /* The classes of the whole split, in file order. */

@@ -73,6 +73,24 @@ static cg_status note_count(cg_checkpoint_info *info, cg_note note, int64_t coun
     return keep(info, note, &text);
 }
 
+static cg_status describe_precision(const cg_trainer *t, cg_checkpoint_info *info) {
+    cg_dtype precision = cg_device_precision(t->device);
+    CG_TRY(precision != CG_F32 ? note_word(info, CG_NOTE_PRECISION, cg_dtype_name(precision)) : CG_OK);
+    const double numbers[] = {t->scale.value, (double)t->scale.good};
+    return t->scale.value != 0 ? note_numbers(info, CG_NOTE_LOSS_SCALE, numbers, 2) : CG_OK;
+}
+
+static cg_status restore_scale(cg_trainer *t, const cg_checkpoint_info *info) {
+    double numbers[] = {t->scale.value, (double)t->scale.good};
+    CG_TRY(read_numbers(info, CG_NOTE_LOSS_SCALE, numbers, 2));
+    if (!(numbers[0] >= 1 && numbers[0] <= 0x1p24 && numbers[1] >= 0)) {
+        return cg_fail(CG_ERR_FORMAT, "its loss scale is %g after %g updates", numbers[0], numbers[1]);
+    }
+    t->scale.value = t->scale.value != 0 ? numbers[0] : 0;
+    t->scale.good = (int64_t)numbers[1];
+    return CG_OK;
+}
+
 /* What is off has no note. */
 static cg_status describe_options(const cg_trainer *t, cg_checkpoint_info *info) {
     const cg_train_options *o = &t->options;
@@ -85,6 +103,7 @@ static cg_status describe_options(const cg_trainer *t, cg_checkpoint_info *info)
     CG_TRY(o->freeze != NULL ? note_word(info, CG_NOTE_FREEZE, o->freeze) : CG_OK);
     CG_TRY(o->groups != NULL ? note_word(info, CG_NOTE_GROUPS, o->groups) : CG_OK);
     CG_TRY(o->patience > 0 ? note_count(info, CG_NOTE_PATIENCE, o->patience) : CG_OK);
+    CG_TRY(describe_precision(t, info));
     if (t->average == NULL) {
         return CG_OK;
     }
@@ -170,6 +189,7 @@ static cg_status restore(cg_trainer *t, const char *path, const cg_checkpoint_in
     CG_TRY(restore_schedule(t, info));
     CG_TRY(restore_average(t, info));
     CG_TRY(restore_best(t, info));
+    CG_TRY(t->scale.value != 0 ? restore_scale(t, info) : CG_OK);
     const cg_checkpoint_parts parts = {t->model, t->optimizer, t->average};
     CG_TRY(cg_checkpoint_load_parts(path, &parts, CG_LOAD_STRICT));
     cg_trainer_set_position(t, info->epoch, info->position);

@@ -79,6 +79,7 @@ static cg_status build(cg_trainer *t) {
     }
     CG_TRY(cg_evaluator_create(t->model, t->loss, t->data, CG_SPLIT_VALID, t->options.batch, &t->validation));
     CG_TRY(list_parameters(t));
+    CG_TRY(cg_loss_scale_create(t->device, cg_device_precision(t->device), &t->scale));
     CG_TRY(cg_exchange_create(t->options.ranks, t->tape, t->loss, t->parameters, t->n_parameters, &t->cancelled,
                               &t->exchange));
     return add_parts(t);
@@ -112,6 +113,7 @@ void cg_trainer_destroy(cg_trainer *t) {
         return;
     }
     cg_snapshot_clear(&t->snapshot);
+    cg_loss_scale_clear(&t->scale);
     cg_exchange_destroy(t->exchange);
     cg_average_destroy(t->average);
     cg_schedule_destroy(t->schedule);
@@ -217,6 +219,12 @@ static cg_status read_history(cg_trainer *t) {
     return CG_OK;
 }
 
+/* For dropout in the batch at a position of this epoch; each rank draws for rows of its own. */
+static void set_seed(cg_trainer *t, int64_t position) {
+    uint64_t rank = t->options.ranks != NULL ? (uint64_t)t->options.ranks->rank : 0;
+    cg_tape_set_seed(t->tape, t->options.seed + (rank << 32), t->epoch * t->batches + position);
+}
+
 /* Forward, loss and backward of one batch of `group`, whose gradient is the mean over them, and of this rank's rows. */
 static cg_status record_gradient(cg_trainer *t, const cg_batch *batch, int64_t group) {
     t->step = (cg_step){.tape = t->tape, .x = batch->x, .y = batch->y, .n = batch->n};
@@ -225,27 +233,58 @@ static cg_status record_gradient(cg_trainer *t, const cg_batch *batch, int64_t g
     CG_TRY(cg_batch_loss(t->loss, t->tape, t->step.output, batch->y, &t->step.loss));
     CG_TRY(cg_trainer_emit(t, CG_AFTER_LOSS));
     double factor = cg_exchange_factor(t->exchange, batch->share) / (double)group;
+    cg_dtype precision = cg_tape_set_precision(t->tape, CG_F32);
     cg_tensor *part = factor != 1.0 ? cg_scale(t->tape, t->step.loss, factor) : t->step.loss;
+    part = cg_loss_scale_apply(&t->scale, t->tape, part);
+    cg_tape_set_precision(t->tape, precision);
     CG_TRY(cg_backward(t->tape, part));
     return cg_trainer_emit(t, CG_AFTER_BACKWARD);
 }
 
-static cg_status record_update(cg_trainer *t) {
-    CG_TRY(cg_exchange_record(t->exchange));
+static cg_status record_step(cg_trainer *t) {
     CG_TRY(cg_trainer_emit(t, CG_BEFORE_STEP));
     CG_TRY(cg_optimizer_step(t->optimizer, t->tape));
     return cg_trainer_emit(t, CG_AFTER_STEP);
 }
 
-static cg_status run_batch(cg_trainer *t, const cg_batch *batch, int64_t group, bool last) {
-    CG_TRY(record_gradient(t, batch, group));
-    CG_TRY(last ? record_update(t) : CG_OK);
+static cg_status record_figures(cg_trainer *t, const cg_batch *batch) {
     CG_TRY(cg_copy(t->tape, t->history.slots[t->n_pending], t->step.loss));
-    if (t->n_pending == CG_HISTORY - 1) {
-        CG_TRY(cg_sample_record(&t->sample, t->tape, t->step.output, batch->y));
+    return t->n_pending == CG_HISTORY - 1 ? cg_sample_record(&t->sample, t->tape, t->step.output, batch->y) : CG_OK;
+}
+
+/* With a scaled loss the gradients are looked at before they are used: the step of the optimizer is a run of its own,
+ * behind which the next batch draws the random numbers that it would have drawn without. */
+static cg_status run_scaled_batch(cg_trainer *t, const cg_batch *batch, bool last) {
+    bool finite = true;
+    CG_TRY(last ? cg_exchange_record(t->exchange) : CG_OK);
+    CG_TRY(record_figures(t, batch));
+    t->step.output = t->step.loss = NULL;
+    CG_TRY(cg_tape_run(t->tape));
+    cg_dtype precision = cg_tape_set_precision(t->tape, CG_F32);
+    if (last) {
+        CG_TRY(cg_loss_scale_undo(&t->scale, t->tape, t->parameters, t->n_parameters, &finite));
+        CG_TRY(finite ? record_step(t) : CG_OK);
     }
     t->step = (cg_step){0};
-    return cg_tape_run(t->tape);
+    CG_TRY(cg_tape_run(t->tape));
+    cg_tape_set_precision(t->tape, precision);
+    set_seed(t, t->position + 1);
+    return CG_OK;
+}
+
+static cg_status run_batch(cg_trainer *t, const cg_batch *batch, int64_t group, bool last) {
+    CG_TRY(record_gradient(t, batch, group));
+    if (t->scale.value != 0) {
+        return run_scaled_batch(t, batch, last);
+    }
+    cg_dtype precision = cg_tape_set_precision(t->tape, CG_F32);
+    CG_TRY(last ? cg_exchange_record(t->exchange) : CG_OK);
+    CG_TRY(last ? record_step(t) : CG_OK);
+    CG_TRY(record_figures(t, batch));
+    t->step = (cg_step){0};
+    CG_TRY(cg_tape_run(t->tape));
+    cg_tape_set_precision(t->tape, precision);
+    return CG_OK;
 }
 
 /* The first of a batch size, alone between two waits. */
@@ -387,9 +426,7 @@ static cg_status finish_epoch(cg_trainer *t) {
 cg_status cg_trainer_begin_pass(cg_trainer *t) {
     CG_TRY(cg_loader_start(t->loader, !t->options.no_shuffle, t->options.seed, (uint64_t)t->epoch));
     cg_loader_skip(t->loader, t->position);
-    uint64_t rank =
-        t->options.ranks != NULL ? (uint64_t)t->options.ranks->rank : 0; /* each draws for rows of its own */
-    cg_tape_set_seed(t->tape, t->options.seed + (rank << 32), t->epoch * t->batches + t->position); /* dropout */
+    set_seed(t, t->position);
     return CG_OK;
 }
 

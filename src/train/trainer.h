@@ -9,6 +9,7 @@
 #include "collector.h"
 #include "evaluator.h"
 #include "exchange.h"
+#include "loss_scale.h"
 #include "sample.h"
 #include "snapshot.h"
 #include "step_clock.h"
@@ -48,6 +49,7 @@ struct cg_trainer {
     int64_t snapshot_position;
     cg_device *device;
     cg_tape *tape;
+    cg_loss_scale scale;
     cg_exchange *exchange; /* with other ranks; NULL: there are none */
     cg_loader *loader;
     cg_evaluator *validation;

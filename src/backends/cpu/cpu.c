@@ -17,6 +17,7 @@
 static const cpu_run_fn fast[] = {
     [CG_OP_COPY] = cpu_copy,
     [CG_OP_FILL] = cpu_fill,
+    [CG_OP_CAST] = cpu_cast,
     [CG_OP_MATMUL] = cpu_matmul,
     [CG_OP_MATMUL_RELU] = cpu_matmul_relu,
     [CG_OP_SUM] = cpu_sum,

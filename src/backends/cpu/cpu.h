@@ -98,6 +98,7 @@ cg_status cpu_max_pool(cpu_device *device, const cg_op *op);
 cg_status cpu_max_pool_backward(cpu_device *device, const cg_op *op);
 cg_status cpu_planes(cpu_device *device, const cg_op *op); /* other pooling, padding, interpolation */
 cg_status cpu_copy(cpu_device *device, const cg_op *op);
+cg_status cpu_cast(cpu_device *device, const cg_op *op);
 cg_status cpu_fill(cpu_device *device, const cg_op *op);
 
 /* Sum of n floats in an order that depends on n alone. */

@@ -118,6 +118,13 @@ static bool dtype_fits(const cg_op *op, const cg_operand *operand) {
     return operand->dtype == (place ? CG_I32 : CG_F32);
 }
 
+/* Numbers of 16 bits are copied, and cast from and to f32: dispatch asks for no more. */
+static bool half_fits(const cg_op *op) {
+    cg_dtype from = op->inputs[0].dtype, to = op->outputs[0].dtype;
+    return (op->kind->number == CG_OP_COPY && from == to) ||
+           (op->kind->number == CG_OP_CAST && (from == CG_F32 || to == CG_F32));
+}
+
 #define LARGEST_SPATIAL (1u << 30)
 
 /* Convolution, pooling, padding and interpolation. */
@@ -135,7 +142,8 @@ static bool supports_operand(const cg_op *op, const cg_operand *operand, const c
         *reason = "more than 2^30 elements: the kernels of spatial ops count with int";
         return false;
     }
-    if (operand->dtype != 0 && !dtype_fits(op, operand)) {
+    bool half = operand->dtype == CG_F16 || operand->dtype == CG_BF16;
+    if (operand->dtype != 0 && (half ? !half_fits(op) : !dtype_fits(op, operand))) {
         *reason = "this data type: the kernel computes in f32";
         return false;
     }

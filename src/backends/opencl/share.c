@@ -29,6 +29,9 @@ size_t ocl_element_size(cg_dtype dtype) {
     switch (dtype) {
     case CG_U8:
         return 1;
+    case CG_F16:
+    case CG_BF16:
+        return 2;
     case CG_F32:
     case CG_I32:
         return 4;

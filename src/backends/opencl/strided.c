@@ -55,16 +55,25 @@ static const char *type_of(cg_dtype dtype) {
     }
 }
 
+/* NULL: no cast from or to 16 bits. */
+static const char *half_kernel(cg_dtype from, cg_dtype to) {
+    if (from == CG_F16 || from == CG_BF16) {
+        return from == CG_F16 ? "f16_to_f32" : "bf16_to_f32";
+    }
+    return to == CG_F16 ? "f32_to_f16" : to == CG_BF16 ? "f32_to_bf16" : NULL;
+}
+
 cg_status ocl_cast(ocl_device *device, const cg_op *op) {
     const cg_operand *x = &op->inputs[0], *y = &op->outputs[0];
     uint64_t n = ocl_numel(y);
     char defines[64];
+    const char *half = half_kernel(x->dtype, y->dtype);
     snprintf(defines, sizeof defines, "-DCG_FROM=%s -DCG_TO=%s", type_of(x->dtype), type_of(y->dtype));
     ocl_share part = ocl_share_rows(device, 1, n);
     return ocl_launch(device,
-                      &(ocl_call){.file = "strided.cl",
-                                  .kernel = "cast",
-                                  .defines = defines,
+                      &(ocl_call){.file = half != NULL ? "half.cl" : "strided.cl",
+                                  .kernel = half != NULL ? half : "cast",
+                                  .defines = half != NULL ? "" : defines,
                                   .items = {ocl_share_items(&part)},
                                   .group = ocl_group(device),
                                   .args = {OCL_OPERAND(*x), OCL_OPERAND(*y), ocl_count(n), ocl_count(part.run)}});

@@ -19,6 +19,9 @@ static void *address(const cg_operand *operand) {
         X(int64_t) break;                                                                                              \
     case CG_U8:                                                                                                        \
         X(uint8_t) break;                                                                                              \
+    case CG_F16: /* dispatch casts to f32 first */                                                                     \
+    case CG_BF16:                                                                                                      \
+        break;                                                                                                         \
     }
 
 #define ADD(type)                                                                                                      \

@@ -1,4 +1,5 @@
 /* strided_copy and cast, for every dtype. */
+#include "half.h"
 #include "real.h"
 
 #include <string.h>
@@ -47,13 +48,21 @@ static int64_t integer_at(const cg_operand *operand, int64_t i) {
 }
 
 static bool is_real(cg_dtype dtype) {
-    return dtype == CG_F32 || dtype == CG_F64;
+    return dtype == CG_F32 || dtype == CG_F64 || cg_is_half(dtype);
 }
 
 static double real_at(const cg_operand *operand, int64_t i) {
     size_t at = operand->offset + (size_t)i;
-    return operand->dtype == CG_F32 ? (double)((const float *)operand->buffer)[at]
-                                    : ((const double *)operand->buffer)[at];
+    switch (operand->dtype) {
+    case CG_F32:
+        return ((const float *)operand->buffer)[at];
+    case CG_F16:
+        return cg_f16_to_f32(((const uint16_t *)operand->buffer)[at]);
+    case CG_BF16:
+        return cg_bf16_to_f32(((const uint16_t *)operand->buffer)[at]);
+    default:
+        return ((const double *)operand->buffer)[at];
+    }
 }
 
 static void store_integer(const cg_operand *operand, int64_t i, int64_t value) {
@@ -74,6 +83,9 @@ static void store_integer(const cg_operand *operand, int64_t i, int64_t value) {
     case CG_F64:
         ((double *)operand->buffer)[at] = (double)value;
         break;
+    case CG_F16: /* dispatch casts to f32 first */
+    case CG_BF16:
+        break;
     }
 }
 
@@ -83,6 +95,10 @@ static void store_real(const cg_operand *operand, int64_t i, double value) {
         ((float *)operand->buffer)[at] = (float)value;
     } else if (operand->dtype == CG_F64) {
         ((double *)operand->buffer)[at] = value;
+    } else if (operand->dtype == CG_F16) {
+        ((uint16_t *)operand->buffer)[at] = cg_f32_to_f16((float)value);
+    } else if (operand->dtype == CG_BF16) {
+        ((uint16_t *)operand->buffer)[at] = cg_f32_to_bf16((float)value);
     } else {
         store_integer(operand, i, (int64_t)value);
     }

@@ -1,4 +1,5 @@
-/* Numbers of 16 bits are for storage: devices compute in f32. An op on them runs on copies in f32, which it gets here. */
+/* Numbers of 16 bits are for storage: devices compute in f32. An op on them runs on copies in f32, which it gets here.
+ */
 #ifndef CLGRAD_WIDEN_H
 #define CLGRAD_WIDEN_H
 

@@ -289,5 +289,31 @@ class Bench(unittest.TestCase):
         self.assertIn("startup takes devices by their strings", done.stderr)
 
 
+class Tune(unittest.TestCase):
+    """On PoCL with the kernels for a GPU: the times say nothing, but the products are there and the table is kept."""
+
+    DEVICE = "opencl:pocl,profile=gpu"
+
+    def tune(self, cache, *flags):
+        environment = dict(os.environ, OMP_WAIT_POLICY="passive", CLGRAD_CACHE_DIR=cache)
+        return subprocess.run([COMMAND, "tune", "--quick", "--device", self.DEVICE, *flags], env=environment, capture_output=True, text=True, timeout=300)
+
+    def test_the_fastest_way_of_each_product(self):
+        with tempfile.TemporaryDirectory() as cache:
+            done = self.tune(cache, "--json")
+            if done.returncode == 3:
+                self.skipTest(done.stderr)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            rows = json.loads(done.stdout)
+            self.assertEqual([(row["m"], row["n"], row["k"], row["transpose_a"], row["transpose_b"]) for row in rows[:4]],
+                             [(32, 32, 32, False, True), (32, 32, 32, False, False), (32, 32, 32, True, False), (64, 10, 64, False, True)])
+            for row in rows:
+                self.assertIn(row["way"], ("CLBlast", "16 x 16", "128 x 64", "128 x 128"))
+                self.assertGreaterEqual(row["gflops"], row["untuned_gflops"])
+            shown = self.tune(cache)
+            self.assertRegex(shown.stdout, r"(?m)^ +\[64, 10\]\^T x \[64, 64\] +(CLBlast|\d+ x \d+) +[\d.]+ +[\d.]+ +[\d.]+$")
+            self.assertRegex(shown.stdout, r"\d of 6 products are faster .* kept in " + cache)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -89,7 +89,7 @@ class CommandTest(unittest.TestCase):
 class Usage(CommandTest):
     def test_help_is_there_for_every_command_and_names_the_exit_statuses(self):
         self.assertIn("train", self.good("--help"))
-        for command in ("devices", "train", "eval", "predict", "info"):
+        for command in ("devices", "train", "eval", "predict", "info", "tune"):
             text = self.good(command, "--help")
             self.assertIn("--device", text)
             self.assertIn("--json", text)
@@ -122,6 +122,7 @@ class Usage(CommandTest):
         self.bad(2, "unknown command bogus", "bogus")
         self.bad(2, "FILE is needed", "eval")
         self.bad(2, "--split", "eval", "x", "--split", "dev")
+        self.bad(3, "there is nothing to tune", "tune", "--device", "cpu")
         self.bad(2, "--rows", "predict", self.saved(), "--rows", "1,x")
 
     def saved(self):

@@ -25,6 +25,7 @@ static const command commands[] = {
     {"check", cmd_check, "the doctor: prove every op and layer on a device"},
     {"verify", cmd_verify, "replay what PyTorch computed, on any device"},
     {"bench", cmd_bench, "how fast, beside the bare driver"},
+    {"tune", cmd_tune, "find the fastest matrix products of a GPU, once"},
     {"info", cmd_info, "what is in a checkpoint or a model: shapes, parameters, cost"},
     {"export", cmd_export, "a checkpoint as a Python module for PyTorch"},
 };

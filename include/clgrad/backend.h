@@ -97,6 +97,18 @@ typedef struct cg_timing {
     uint64_t start, end;
 } cg_timing;
 
+/* What tuning has found for one product c [m, n] = a b, b transposed or a: the name of the fastest way (static text),
+ * its speed, and that of the way that is taken without tuning, in GFLOP/s. */
+typedef struct cg_tuned_product {
+    int64_t m, n, k;
+    bool transpose_a, transpose_b;
+    const char *way;
+    double speed, usual;
+} cg_tuned_product;
+
+/* A failure ends the tuning. */
+typedef cg_status (*cg_tune_watcher)(void *context, const cg_tuned_product *product);
+
 typedef struct cg_backend {
     uint32_t abi;  /* CG_BACKEND_ABI */
     uint32_t size; /* sizeof(cg_backend) */
@@ -157,6 +169,11 @@ typedef struct cg_backend {
     /* Optional: compiles the program number `index` with its defaults and leaves its name (static text); a name of
      * NULL: there are no more. Only the doctor asks. NULL: nothing is compiled. */
     cg_status (*build)(void *device, size_t index, const char **name);
+
+    /* Optional: times the ways that the device has for matrix products of up to `most` multiply-adds, tells of each
+     * product, and keeps what it found for the next time that this device is opened with this driver. NULL: there is
+     * nothing to choose. */
+    cg_status (*tune)(void *device, uint64_t most, cg_tune_watcher watcher, void *context);
 } cg_backend;
 
 /* The one symbol of a plug-in:

@@ -97,6 +97,12 @@ CG_API void cg_device_stats_get(const cg_device *device, cg_device_stats *stats)
 /* Writes up to `capacity` rows, one a kind and reason, and returns how many there are. */
 CG_API size_t cg_device_fallbacks(const cg_device *device, cg_fallback_info *rows, size_t capacity);
 
+/* Finds out which way of multiplying matrices is the fastest on this device, by trying all on products of up to `most`
+ * multiply-adds (0: as large as they come), tells `watcher` (NULL: nobody) of each, and keeps the result in the cache
+ * folder for this device and driver. From then on results may differ in their last bits. CG_ERR_UNSUPPORTED where there
+ * is nothing to choose, CG_ERR_FILE when it cannot be kept. */
+CG_API cg_status cg_device_tune(cg_device *device, uint64_t most, cg_tune_watcher watcher, void *context) CG_MUST_USE;
+
 /* From now on `watcher` is called on this thread before a device compiles a program, with its name, and with NULL when
  * it has: the first run on a new driver may compile for many seconds. NULL: nobody. */
 typedef void (*cg_compile_watcher)(void *context, const char *what);

@@ -286,6 +286,13 @@ cg_status cg_device_set_precision(cg_device *device, cg_dtype precision) {
     return CG_OK;
 }
 
+cg_status cg_device_tune(cg_device *device, uint64_t most, cg_tune_watcher watcher, void *context) {
+    if (device->backend->tune == NULL) {
+        return cg_fail(CG_ERR_UNSUPPORTED, "%s has one way for each op: there is nothing to tune", device->info.string);
+    }
+    return device->backend->tune(device->handle, most > 0 ? most : UINT64_MAX, watcher, context);
+}
+
 cg_dtype cg_device_precision(const cg_device *device) {
     return device->precision;
 }

@@ -134,10 +134,10 @@ static bool write_file(FILE *file, const ocl_cache_key *key, const unsigned char
     return good && fwrite(binary, 1, bytes, file) == bytes;
 }
 
-void ocl_cache_save(const cg_host *host, const ocl_cache_key *key, const unsigned char *binary, size_t bytes) {
+bool ocl_cache_save(const cg_host *host, const ocl_cache_key *key, const unsigned char *binary, size_t bytes) {
     char path[1024], temporary[1040];
     if (!path_of(host, key, path, sizeof path)) {
-        return;
+        return false;
     }
     snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
     int descriptor = mkstemp(temporary);
@@ -147,12 +147,13 @@ void ocl_cache_save(const cg_host *host, const ocl_cache_key *key, const unsigne
             close(descriptor);
             unlink(temporary);
         }
-        return;
+        return false;
     }
     bool good = write_file(file, key, binary, bytes);
     if (fclose(file) != 0 || !good || rename(temporary, path) != 0) {
         unlink(temporary);
-        return;
+        return false;
     }
     host->cache_added();
+    return true;
 }

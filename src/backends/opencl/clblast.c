@@ -107,7 +107,11 @@ static cg_status multiply(ocl_device *device, const cg_op *op, float beta) {
 
 #endif
 
-cg_status ocl_blas_open(ocl_device *device) {
+cg_status ocl_blas_want(ocl_device *device) {
+    return device->blas != NULL ? CG_OK : open_library(device);
+}
+
+static cg_status open_usual(ocl_device *device) {
     const char *wanted = getenv("CLGRAD_GEMM");
     if (wanted != NULL && strcmp(wanted, "own") != 0 && strcmp(wanted, "clblast") != 0) {
         return device->host->fail(CG_ERR_ARGUMENT, "CLGRAD_GEMM=%s: own and clblast are known", wanted);
@@ -119,6 +123,12 @@ cg_status ocl_blas_open(ocl_device *device) {
     if (real_gpu && open_library(device) != CG_OK) {
         device->host->log("%s: no CLBlast, our own matrix products are used", device->info.name);
     }
+    return CG_OK;
+}
+
+cg_status ocl_blas_open(ocl_device *device) {
+    CG_TRY(open_usual(device));
+    device->usual_library = device->blas != NULL;
     return CG_OK;
 }
 

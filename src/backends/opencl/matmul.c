@@ -224,16 +224,16 @@ static cg_status run_dot(product *p) {
                                            ocl_struct(&to, sizeof to), ocl_memory(bias->buffer), ocl_count(each)}});
 }
 
-/* What a work-group computes, in cl/FILE.cl, and what one multiply-add costs there, beside the others. */
+/* What a work-group computes, in cl/FILE, and what one multiply-add costs there, beside the others. */
 typedef struct gpu_tile {
-    const char *file, *kernel, *defines;
+    const char *name, *file, *kernel, *defines;
     uint64_t rows, columns, items, cost;
 } gpu_tile;
 
 static const gpu_tile tiles[] = {
-    {"matmul_gpu.cl", "matmul_gpu", "-DCG_ITEM_ROWS=8 ", 128, 128, 256, 3},
-    {"matmul_gpu.cl", "matmul_gpu", "-DCG_ITEM_ROWS=4 ", 128, 64, 256, 4},
-    {"matmul_small.cl", "matmul_small", "", 16, 16, 64, 16},
+    {"16 x 16", "matmul_small.cl", "matmul_small", "", 16, 16, 64, 16},
+    {"128 x 64", "matmul_gpu.cl", "matmul_gpu", "-DCG_ITEM_ROWS=4 ", 128, 64, 256, 4},
+    {"128 x 128", "matmul_gpu.cl", "matmul_gpu", "-DCG_ITEM_ROWS=8 ", 128, 128, 256, 3},
 };
 
 #define GPU_FEW_GROUPS 128 /* below this a GPU is not full */
@@ -253,14 +253,40 @@ static uint64_t tiles_of(const product *p, const gpu_tile *tile) {
     return ocl_ceil(p->m, tile->rows) * ocl_ceil(p->n, tile->columns);
 }
 
-/* The cheapest. Intel's GPUs have not enough registers for the first. */
+/* Intel's GPUs have not enough registers for the last. */
+static size_t tile_count(const ocl_device *device) {
+    return sizeof tiles / sizeof *tiles - (strstr(device->info.vendor, "Intel") != NULL);
+}
+
+const char *ocl_way_name(const ocl_device *device, ocl_way way) {
+    if (way <= OCL_WAY_CLBLAST) {
+        return way == OCL_WAY_CLBLAST ? "CLBlast" : NULL;
+    }
+    return way - OCL_WAY_TILE < tile_count(device) ? tiles[way - OCL_WAY_TILE].name : NULL;
+}
+
+static ocl_way way_of(const product *p) {
+    const cg_matmul_attrs *attrs = p->attrs;
+    const ocl_tuned like = {.m = p->m,
+                            .n = p->n,
+                            .k = p->k,
+                            .transposed = (attrs->transpose_a ? OCL_A_TRANSPOSED : 0) |
+                                          (attrs->transpose_b ? OCL_B_TRANSPOSED : 0)};
+    ocl_way way = p->device->way != OCL_WAY_USUAL ? p->device->way : ocl_tuned_way(p->device, &like);
+    return way == OCL_WAY_USUAL && p->device->usual_library ? OCL_WAY_CLBLAST : way;
+}
+
+/* The tile of this way, else the cheapest. */
 static const gpu_tile *tile_for(const product *p) {
-    size_t first = strstr(p->device->info.vendor, "Intel") != NULL ? 1 : 0;
+    ocl_way way = way_of(p);
     const gpu_tile *best = NULL;
     uint64_t least = UINT64_MAX;
-    for (size_t i = first; i < sizeof tiles / sizeof *tiles; i++) {
+    if (way >= OCL_WAY_TILE) {
+        return &tiles[way - OCL_WAY_TILE];
+    }
+    for (size_t i = 0; i < tile_count(p->device); i++) {
         uint64_t cost = tiles_of(p, &tiles[i]) * tiles[i].rows * tiles[i].columns * tiles[i].cost;
-        if (cost < least) {
+        if (cost <= least) { /* of two the larger */
             least = cost;
             best = &tiles[i];
         }
@@ -339,7 +365,7 @@ static cg_status relu_in_place(ocl_device *device, const cg_operand *c) {
 
 cg_status ocl_matmul(ocl_device *device, const cg_op *op) {
     product p = product_of(device, op);
-    if (ocl_blas_takes(device, op)) {
+    if (way_of(&p) == OCL_WAY_CLBLAST && ocl_blas_takes(device, op)) {
         CG_TRY(ocl_blas_matmul(device, op));
         return p.relu ? relu_in_place(device, p.c) : CG_OK;
     }

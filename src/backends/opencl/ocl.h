@@ -35,6 +35,22 @@ typedef struct ocl_scratch {
     size_t bytes;
 } ocl_scratch;
 
+/* How a GPU's product is computed: CLBlast, or OCL_WAY_TILE + i: tile i of matmul.c. */
+typedef cl_uint ocl_way;
+#define OCL_WAY_USUAL 0u
+#define OCL_WAY_CLBLAST 1u
+#define OCL_WAY_TILE 2u
+
+#define OCL_A_TRANSPOSED 1u
+#define OCL_B_TRANSPOSED 2u
+
+/* The fastest way for a product; a file has these. */
+typedef struct ocl_tuned {
+    cl_ulong m, n, k;
+    cl_uint transposed;
+    ocl_way way;
+} ocl_tuned;
+
 #define OCL_STAGES 4
 #define OCL_RETIRED 256
 
@@ -71,6 +87,10 @@ typedef struct ocl_device {
     cl_mem errors; /* 4 longs: see cl/cross_entropy.cl */
     bool may_have_errors;
     ocl_blas *blas;     /* NULL: our own matrix products */
+    ocl_way way;        /* that products are to take; OCL_WAY_USUAL: as tuned, or by the device's kind and the shape */
+    bool usual_library; /* CLBlast where nothing was tuned */
+    ocl_tuned *tuned;   /* by tune.c; NULL: nothing was tuned */
+    size_t n_tuned;
     ocl_timing *timing; /* NULL: nobody asked for times */
 } ocl_device;
 
@@ -111,6 +131,14 @@ void ocl_timing_end(ocl_device *device);
 cl_event *ocl_timing_event(ocl_device *device);
 void ocl_timing_release(ocl_device *device);
 
+double ocl_seconds(void); /* of a clock that is never set */
+
+/* tune.c: the table's entry; the way for a product that is like one that was tuned, else OCL_WAY_USUAL. */
+cg_status ocl_tune(void *device, uint64_t most, cg_tune_watcher watcher, void *context);
+void ocl_tuned_load(ocl_device *device);
+void ocl_tuned_release(ocl_device *device);
+ocl_way ocl_tuned_way(const ocl_device *device, const ocl_tuned *product);
+
 /* program.c: the program of a file with these defines, compiled when first asked for. `program_save` keeps its binary,
  * `programs_release` those that had to wait. */
 cg_status ocl_program_get(ocl_device *device, const char *file, const char *source, const char *defines,
@@ -130,7 +158,7 @@ typedef struct ocl_cache_key {
     const char *parts[3]; /* identity, options, source */
 } ocl_cache_key;
 unsigned char *ocl_cache_load(const cg_host *host, const ocl_cache_key *key, size_t *bytes);
-void ocl_cache_save(const cg_host *host, const ocl_cache_key *key, const unsigned char *binary, size_t bytes);
+bool ocl_cache_save(const cg_host *host, const ocl_cache_key *key, const unsigned char *binary, size_t bytes);
 
 /* launch.c: one call queues one kernel. */
 typedef struct ocl_arg {
@@ -228,6 +256,7 @@ cg_status ocl_running_stats(ocl_device *device, const cg_op *op);
 cg_status ocl_random(ocl_device *device, const cg_op *op);
 cg_status ocl_cumsum(ocl_device *device, const cg_op *op);
 cg_status ocl_matmul(ocl_device *device, const cg_op *op);
+const char *ocl_way_name(const ocl_device *device, ocl_way way); /* NULL: this device has it not, nor any after it */
 cg_status ocl_sum(ocl_device *device, const cg_op *op);
 cg_status ocl_expand(ocl_device *device, const cg_op *op);
 cg_status ocl_argmax(ocl_device *device, const cg_op *op);
@@ -276,6 +305,7 @@ cg_status ocl_expand_run(ocl_device *device, const cg_operand *x, const cg_opera
 
 /* clblast.c: CLBlast, where it was built with it and finds it. */
 cg_status ocl_blas_open(ocl_device *device);
+cg_status ocl_blas_want(ocl_device *device); /* loads it if it is not loaded */
 void ocl_blas_close(ocl_device *device);
 bool ocl_blas_takes(const ocl_device *device, const cg_op *op);
 cg_status ocl_blas_matmul(ocl_device *device, const cg_op *op);

@@ -292,6 +292,7 @@ static void close_device(void *handle) {
         finish(device->queue);
     }
     ocl_blas_close(device);
+    ocl_tuned_release(device);
     ocl_timing_release(device);
     ocl_kernels_release(device);
     ocl_programs_release(device);
@@ -316,7 +317,9 @@ static cg_status prepare(ocl_device *device, size_t index, const cg_option *opti
     choose_options(device);
     identify(device);
     CG_TRY(create_queue(device));
-    return ocl_blas_open(device);
+    CG_TRY(ocl_blas_open(device));
+    ocl_tuned_load(device);
+    return CG_OK;
 }
 
 static cg_status open_device(const cg_host *host, size_t index, const cg_option *options, size_t n_options,
@@ -361,6 +364,7 @@ static const cg_backend table = {
     .timing_start = ocl_timing_start,
     .timing_take = ocl_timing_take,
     .build = ocl_build,
+    .tune = ocl_tune,
 };
 
 CG_API const cg_backend *clgrad_backend(const cg_host *host);

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define SLOW_SAVE 0.05 /* seconds: a driver that takes longer to hand out a binary compiles for it */
 #define LAST_SAVES 1.0 /* seconds that saving may take while the device is closed */
@@ -165,26 +164,20 @@ static void save(ocl_device *device, ocl_program *program) {
     }
 }
 
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 /* PoCL compiles every kernel of a program once more for its binary, which takes as long as compiling what runs: the
  * first step would wait twice as long. After one such program the others stay unsaved until the device is closed. */
 void ocl_program_save(ocl_device *device, ocl_program *program) {
     if (program->unsaved && !device->saves_late && device->host->cache_folder() != NULL) {
-        double begin = now();
+        double begin = ocl_seconds();
         save(device, program);
-        device->saves_late = now() - begin > SLOW_SAVE;
+        device->saves_late = ocl_seconds() - begin > SLOW_SAVE;
     }
 }
 
 /* What does not fit into the time, a later run saves: until then the driver's own cache makes compiling it quick. */
 static void save_rest(ocl_device *device) {
-    double begin = now();
-    for (size_t i = 0; i < device->n_programs && device->saves_late && now() - begin < LAST_SAVES; i++) {
+    double begin = ocl_seconds();
+    for (size_t i = 0; i < device->n_programs && device->saves_late && ocl_seconds() - begin < LAST_SAVES; i++) {
         if (device->programs[i].unsaved) {
             save(device, &device->programs[i]);
         }

@@ -2,6 +2,7 @@
 #include "ocl.h"
 
 #include <string.h>
+#include <time.h>
 
 /* One op: its commands are those from `first` on, up to the next op's. */
 typedef struct timed_op {
@@ -123,4 +124,10 @@ void ocl_timing_release(ocl_device *device) {
         device->host->free(device->timing->ops);
         device->host->free(device->timing);
     }
+}
+
+double ocl_seconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }

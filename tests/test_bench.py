@@ -114,7 +114,7 @@ class Lists(unittest.TestCase):
         resnet = works[names.index("resnet")]
         self.assertEqual((resnet["inputs"], resnet["classes"], resnet["images"]), ([[128, 1, 28, 28], [128]], 10, 12800))
         shown = run("--list").stdout
-        self.assertLessEqual(set(names) | {"startup", "overhead", "limits"}, {line.split()[0] for line in shown.splitlines()})
+        self.assertLessEqual(set(names) | {"startup", "overhead", "limits", "batches"}, {line.split()[0] for line in shown.splitlines()})
 
     def test_names_may_be_patterns(self):
         done = run("xent-1??", "overhead", *SHORT, "--device", "cpu")
@@ -287,6 +287,28 @@ class Bench(unittest.TestCase):
         done = run("startup", "--device", "all")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("startup takes devices by their strings", done.stderr)
+
+
+class Batches(unittest.TestCase):
+    def test_a_step_by_its_batch_and_the_line_through_the_times(self):
+        done = run("batches", "--repeats", 1, "--seconds", "0.001", "--device", "cpu")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in ("mlp", "lenet"):
+            rows = [line.split() for line in done.stdout.splitlines() if line.startswith("batches") and f" {name} " in line]
+            x, t = [float(row[3]) for row in rows], [float(row[5]) for row in rows]
+            self.assertEqual(x, [16, 32, 64, 128, 256, 512, 1024])
+            constant, slope = self.line(x, t)
+            error, at = max((abs(ms / (constant + slope * n) - 1), n) for n, ms in zip(x, t))
+            self.assertIn(f"{name}: a step of n rows takes {constant:.3f} ms + n * {1e3 * slope:.3f} us; "
+                          f"{100 * error:.0f} % from that at most, at n = {at:.0f}\n", done.stdout)
+
+    @staticmethod
+    def line(x, t):
+        """Least squares of relative errors, by the normal equations of (1 / t, n / t) against 1."""
+        a, b = [1 / ms for ms in t], [n / ms for n, ms in zip(x, t)]
+        dot = lambda u, v: sum(p * q for p, q in zip(u, v))
+        determinant = dot(a, a) * dot(b, b) - dot(a, b) ** 2
+        return (dot(b, b) * sum(a) - dot(a, b) * sum(b)) / determinant, (dot(a, a) * sum(b) - dot(a, b) * sum(a)) / determinant
 
 
 class Tune(unittest.TestCase):

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench_batches.h"
 #include "bench_compare.h"
 #include "bench_measure.h"
 #include "bench_overhead.h"
@@ -22,7 +23,7 @@ typedef struct arguments {
 } arguments;
 
 /* Names that are no work's. Processes of their own come first: this one may have loaded no driver by then. */
-static const char *const other_names[] = {"startup", "overhead", "limits"};
+static const char *const other_names[] = {"startup", "overhead", "limits", "batches"};
 
 #define N_OTHERS (sizeof other_names / sizeof *other_names)
 
@@ -104,6 +105,9 @@ static int bench_works_on(cg_device *device, const arguments *given, bench_outpu
 
 static int bench_device(cg_device *device, const arguments *given, bench_output *output) {
     cg_status status = is_wanted(&given->names, "overhead") ? bench_overhead(output, device) : CG_OK;
+    if (status == CG_OK && is_wanted(&given->names, "batches")) {
+        status = bench_batches(output, device, &given->measure);
+    }
     return status == CG_OK ? bench_works_on(device, given, output) : report_failure(status);
 }
 
@@ -129,7 +133,8 @@ static int bench_devices(const arguments *given, bench_output *output) {
 }
 
 static bool needs_devices(const text_list *names) {
-    return is_wanted(names, "overhead") || is_wanted(names, "limits") || any_work_is_wanted(names);
+    return is_wanted(names, "overhead") || is_wanted(names, "limits") || is_wanted(names, "batches") ||
+           any_work_is_wanted(names);
 }
 
 static int bench(const arguments *given, const cJSON *before) {
@@ -206,9 +211,9 @@ static int run(const arguments *given) {
 
 #define SUMMARY                                                                                                        \
     "Measures, in ms: startup, a process from its start to the first result, and to the end of a training's first\n"   \
-    "step; overhead, what one small op costs; limits, what the device does at most; trainings, and single ops\n"       \
-    "forward, backward and both in one step. share is the least time that the device's limits allow, divided by the\n" \
-    "median. Names may be patterns: 'conv*'."
+    "step; overhead, what one small op costs; limits, what the device does at most; batches, a step by the size of\n"  \
+    "its batch; trainings, and single ops forward, backward and both in one step. share is the least time that the\n"  \
+    "device's limits allow, divided by the median. Names may be patterns: 'conv*'."
 
 int cmd_bench(int argc, char **argv) {
     arguments given = {.names.items = calloc((size_t)argc + 1, sizeof(char *)),

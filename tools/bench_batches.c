@@ -1,0 +1,85 @@
+#include "bench_batches.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static const double batches[] = {16, 32, 64, 128, 256, 512, 1024};
+
+#define COUNT (sizeof batches / sizeof *batches)
+
+bench_line bench_fit(const double *x, const double *ms, size_t count) {
+    double w = 0, wx = 0, wxx = 0, wy = 0, wxy = 0;
+    for (size_t i = 0; i < count; i++) { /* a weight of 1 / ms^2 makes errors relative ones */
+        double weight = 1 / (ms[i] * ms[i]);
+        w += weight;
+        wx += weight * x[i];
+        wxx += weight * x[i] * x[i];
+        wy += weight * ms[i];
+        wxy += weight * x[i] * ms[i];
+    }
+    bench_line line = {.slope = (w * wxy - wx * wy) / (w * wxx - wx * wx)};
+    line.constant = (wy - line.slope * wx) / w;
+    for (size_t i = 0; i < count; i++) {
+        double error = fabs(ms[i] / (line.constant + line.slope * x[i]) - 1);
+        if (error > line.error) {
+            line.error = error;
+            line.farthest = x[i];
+        }
+    }
+    return line;
+}
+
+/* The work with another batch: an epoch of as many steps as are waited for together. */
+static bench_work with_batch(const bench_work *work, int64_t batch) {
+    bench_work changed = *work;
+    changed.inputs[0].dim[0] = changed.inputs[1].dim[0] = batch;
+    changed.images = batch * work->steps;
+    return changed;
+}
+
+/* The median in ms of a step; the row goes to the output. */
+static cg_status measure_step(bench_output *output, cg_device *device, const bench_work *work,
+                              const bench_options *options, double *ms) {
+    bench_runner *runner;
+    bench_times epochs = {0}, times = {0};
+    double first;
+    CG_TRY(bench_runner_open(work, device, &runner));
+    cg_status status = bench_runner_call(runner, BENCH_TRAIN, &first);
+    if (status == CG_OK) {
+        status = bench_measure_calls(runner, BENCH_TRAIN, options->repeats, options->seconds, &epochs);
+    }
+    for (size_t i = 0; i < epochs.count && status == CG_OK; i++) {
+        status = bench_times_add(&times, epochs.ms[i] / work->steps) ? CG_OK : cg_fail(CG_ERR_MEMORY, "out of memory");
+    }
+    if (status == CG_OK) {
+        const bench_row row = {.name = "batches",
+                               .device = cg_device_describe(device)->string,
+                               .pass = work->name,
+                               .n = (double)work->inputs[0].dim[0]};
+        *ms = bench_times_at(&times, 0.5);
+        bench_output_add(output, &row, &times);
+    }
+    bench_times_free(&epochs);
+    bench_times_free(&times);
+    bench_runner_close(runner);
+    return status;
+}
+
+static cg_status measure(bench_output *output, cg_device *device, const char *name, const bench_options *options) {
+    double ms[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        bench_work work = with_batch(bench_work_find(name), (int64_t)batches[i]);
+        CG_TRY(measure_step(output, device, &work, options, &ms[i]));
+    }
+    if (!output->json) {
+        bench_line line = bench_fit(batches, ms, COUNT);
+        printf("%s: a step of n rows takes %.3f ms + n * %.3f us; %.0f %% from that at most, at n = %.0f\n", name,
+               line.constant, line.slope * 1e3, line.error * 100, line.farthest);
+    }
+    return CG_OK;
+}
+
+cg_status bench_batches(bench_output *output, cg_device *device, const bench_options *options) {
+    CG_TRY(measure(output, device, "mlp", options));
+    return measure(output, device, "lenet", options);
+}

@@ -106,6 +106,17 @@ typedef struct cg_tuned_product {
     double speed, usual;
 } cg_tuned_product;
 
+/* Elementwise ops that follow each other, whose operands all have as many elements, f32 in a row: element i of an
+ * output depends on element i of the inputs alone. An operand whose buffer is inner + s, s < CG_MAX_INNER, is number s
+ * of those that only the chain uses: no memory is behind it, and an op of the chain writes it before others read it. */
+#define CG_MAX_CHAIN 16
+#define CG_MAX_INNER 8
+typedef struct cg_chain {
+    const cg_op *ops;
+    size_t n_ops;
+    const char *inner;
+} cg_chain;
+
 /* A failure ends the tuning. */
 typedef cg_status (*cg_tune_watcher)(void *context, const cg_tuned_product *product);
 
@@ -174,6 +185,10 @@ typedef struct cg_backend {
      * product, and keeps what it found for the next time that this device is opened with this driver. NULL: there is
      * nothing to choose. */
     cg_status (*tune)(void *device, uint64_t most, cg_tune_watcher watcher, void *context);
+
+    /* Optional: runs a chain with the results of its ops one after the other, bit for bit. It is asked for the kinds
+     * that supports took, none of them new ones. NULL: ops come one by one, with memory for all of their operands. */
+    cg_status (*run_chain)(void *device, const cg_chain *chain);
 } cg_backend;
 
 /* The one symbol of a plug-in:

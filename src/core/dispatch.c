@@ -137,6 +137,14 @@ cg_status cg_dispatch_run(cg_device *device, const cg_op *op) {
     return status;
 }
 
+cg_status cg_dispatch_chain(cg_device *device, const cg_chain *chain) {
+    for (size_t i = 0; i < chain->n_ops && device->mirror.count > 0; i++) {
+        CG_TRY(settle_mirror(device, &chain->ops[i]));
+    }
+    device->ops += chain->n_ops;
+    return device->backend->run_chain(device->handle, chain);
+}
+
 cg_status cg_dispatch_write(cg_device *device, cg_buffer *buffer, size_t offset, const void *source, size_t bytes) {
     CG_TRY(cg_mirror_overwrite(device, buffer->handle, offset, bytes));
     return device->backend->write(device->handle, buffer->handle, offset, source, bytes);

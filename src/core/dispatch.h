@@ -7,6 +7,9 @@
 /* Runs an op on the device, or on the CPU where the device cannot. */
 cg_status cg_dispatch_run(cg_device *device, const cg_op *op) CG_MUST_USE;
 
+/* Runs a chain, on a device that has run_chain. */
+cg_status cg_dispatch_chain(cg_device *device, const cg_chain *chain) CG_MUST_USE;
+
 /* Can the device run it? The reason is static text when it cannot. Cached. */
 bool cg_dispatch_supports(cg_device *device, const cg_op *op, const char **reason);
 

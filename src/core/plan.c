@@ -5,14 +5,19 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "chain.h"
 #include "tape.h"
 
 #define NONE SIZE_MAX
 #define ALIGNMENT 256 /* what any device's vectors and libraries want */
 
-bool cg_plan_wanted(const cg_device *device) {
+bool cg_plan_has(const char *pass) {
     const char *passes = getenv("CLGRAD_PLAN");
-    return (passes == NULL || strcmp(passes, "none") != 0) && !device->info.simulator;
+    return passes == NULL || strstr(passes, pass) != NULL;
+}
+
+bool cg_plan_wanted(const cg_device *device) {
+    return cg_plan_has("memory") && !device->info.simulator;
 }
 
 static size_t aligned(size_t bytes) {
@@ -88,7 +93,7 @@ void cg_plan_free(cg_plan *plan) {
 
 /* What waits for memory and is used by ops that have not run. */
 static bool to_be_placed(const cg_tape *tape, const cg_storage *storage) {
-    return storage->buffer == NULL && storage->first_use != SIZE_MAX && storage->last_use >= tape->n_run;
+    return storage->buffer == NULL && storage->inner == 0 && storage->first_use != SIZE_MAX && storage->last_use >= tape->n_run;
 }
 
 /* The pieces of the list as it stands; sets *changed when they are not those of the plan. False: memory is out, and the
@@ -101,7 +106,9 @@ static bool collect(cg_tape *tape, bool *changed) {
         if (!to_be_placed(tape, storage)) {
             continue;
         }
-        const cg_plan_piece piece = {.bytes = storage->bytes, .first = storage->first_use, .last = storage->last_use};
+        const cg_plan_piece piece = {.bytes = storage->bytes,
+                                     .first = cg_chain_first(tape, storage->first_use),
+                                     .last = cg_chain_last(tape, storage->last_use)};
         bool same = count < plan->count && plan->pieces[count].bytes == piece.bytes &&
                     plan->pieces[count].first == piece.first && plan->pieces[count].last == piece.last;
         if (!same) {

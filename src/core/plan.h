@@ -2,7 +2,7 @@
  * The memory of a step: before the list runs, each tensor between ops gets its place in one buffer, such that those
  * that live at the same time lie side by side. The places of a step that repeats are those of the step before.
  *
- * CLGRAD_PLAN=none turns it off: then buffers come from the pool as ops want them. Results are the same bits.
+ * CLGRAD_PLAN=none, or without "memory", turns it off: then buffers come from the pool as ops want them. Results are the same bits.
  */
 #ifndef CLGRAD_CORE_PLAN_H
 #define CLGRAD_CORE_PLAN_H
@@ -33,7 +33,10 @@ typedef struct cg_plan {
     size_t total;  /* bytes of the buffer */
 } cg_plan;
 
-/* Whether steps of a device are planned: not on a simulator, which checks the bounds of buffers. */
+/* Whether CLGRAD_PLAN has this pass: "memory", "chains". Unset it has all, else it is a list of names or "none". */
+bool cg_plan_has(const char *pass);
+
+/* Whether the memory of steps of a device is planned: not on a simulator, which checks the bounds of buffers. */
 bool cg_plan_wanted(const cg_device *device);
 
 /* Gives what the list is going to use its place; true: cg_plan_end is due when the list is forgotten. False: there is

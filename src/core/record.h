@@ -19,6 +19,7 @@ struct cg_node {
     uint32_t n_inputs, n_outputs;
     uint32_t accumulate;
     bool idle;                        /* nothing to run: its outputs are empty */
+    size_t chain_first, chain_last;   /* while a list with chains runs: chain.h */
     cg_tensor *inputs[CG_MAX_INPUTS]; /* NULL: absent */
     cg_tensor *outputs[CG_MAX_OUTPUTS];
 };

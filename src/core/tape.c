@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "chain.h"
 #include "half.h"
 #include "op_text.h"
 
@@ -21,6 +22,7 @@ cg_tape *cg_tape_create(cg_device *device) {
     cg_tape_set_mode(tape, CG_TRAIN);
     tape->eager = eager != NULL && strcmp(eager, "1") == 0;
     tape->plan.on = cg_plan_wanted(device);
+    tape->chains = cg_chains_wanted(device);
     tape->poison = (cg_tensor){.tape = tape, .dtype = CG_F32};
     return tape;
 }

@@ -1,6 +1,7 @@
 /* The list runs, and is forgotten. */
 #include <stdio.h>
 
+#include "chain.h"
 #include "dispatch.h"
 #include "plan.h"
 #include "tape.h"
@@ -25,7 +26,7 @@ static void set_operand(const cg_op_kind *kind, cg_tensor *tensor, cg_operand *o
 
 static cg_status materialize(cg_tensor *const *tensors, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        if (tensors[i] != NULL) {
+        if (tensors[i] != NULL && tensors[i]->storage->inner == 0) {
             CG_TRY(cg_storage_materialize(tensors[i]->storage));
         }
     }
@@ -94,20 +95,38 @@ static cg_status show(cg_tape *tape, const cg_node *node, size_t index) {
     return status;
 }
 
+static cg_status run_alone(cg_tape *tape, size_t i) {
+    const cg_node *node = tape->nodes[i];
+    if (node->kind == NULL || node->idle) {
+        return CG_OK;
+    }
+    CG_TRY(run_node(tape, node));
+    return tape->watcher != NULL ? show(tape, node, i) : CG_OK;
+}
+
+static cg_status run_chain(cg_tape *tape, size_t first, size_t last) {
+    for (size_t i = first; i <= last; i++) {
+        const cg_node *node = tape->nodes[i];
+        if (node->kind != NULL && !node->idle) {
+            CG_TRY(materialize(node->inputs, node->n_inputs));
+            CG_TRY(materialize(node->outputs, node->n_outputs));
+        }
+    }
+    return cg_chain_run(tape, first, last);
+}
+
 static cg_status run_pending(cg_tape *tape, bool keep) {
     size_t first = tape->n_run;
     for (size_t i = first; i < tape->n_nodes && tape->status == CG_OK; i++) {
-        const cg_node *node = tape->nodes[i];
-        bool runs = node->kind != NULL && !node->idle;
-        cg_status status = runs ? run_node(tape, node) : CG_OK;
-        if (status == CG_OK && runs && tape->watcher != NULL) {
-            status = show(tape, node, i);
-        }
+        size_t begin = i;
+        i = cg_chain_last(tape, begin);
+        cg_status status = i > begin ? run_chain(tape, begin, i) : run_alone(tape, i);
         if (status != CG_OK) {
             cg_tape_fail_status(tape, status);
-        } else if (!keep) {
-            release_dead(node->inputs, node->n_inputs, i);
-            release_dead(node->outputs, node->n_outputs, i);
+        }
+        for (size_t j = begin; j <= i && status == CG_OK && !keep; j++) {
+            release_dead(tape->nodes[j]->inputs, tape->nodes[j]->n_inputs, j);
+            release_dead(tape->nodes[j]->outputs, tape->nodes[j]->n_outputs, j);
         }
     }
     settle_from(tape, first);
@@ -132,8 +151,13 @@ cg_status cg_tape_flush(cg_tape *tape) {
 }
 
 cg_status cg_tape_run(cg_tape *tape) {
+    tape->chained = tape->chains && tape->status == CG_OK && tape->watcher == NULL;
+    if (tape->chained) {
+        cg_chains_find(tape);
+    }
     bool planned = tape->status == CG_OK && cg_plan_begin(tape);
     cg_status status = run_pending(tape, false);
+    tape->chained = false;
     forget(tape);
     if (planned) {
         cg_plan_end(tape);

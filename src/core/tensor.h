@@ -14,6 +14,7 @@ typedef struct cg_storage {
     size_t start;      /* in the buffer, bytes */
     bool planned;      /* the buffer is the step's, which plan.h shares out */
     size_t bytes;
+    uint32_t inner;          /* number, from 1, of those that a chain alone uses: no memory; 0: it has some */
     cg_dtype half;           /* what f32 tensors are kept as here, CG_F16 or CG_BF16; 0: as they are */
     cg_tape *tape;           /* has ops that use it and have not run; NULL: none */
     size_t first_use;        /* the tape's oldest node that uses it; SIZE_MAX: none */

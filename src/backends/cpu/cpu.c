@@ -144,5 +144,6 @@ const cg_backend cg_backend_cpu = {
     .copy = ref_copy,
     .supports = supports,
     .run = run,
+    .run_chain = cpu_run_chain,
     .wait = ref_wait,
 };

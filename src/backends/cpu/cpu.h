@@ -5,7 +5,7 @@
 #ifndef CLGRAD_CPU_H
 #define CLGRAD_CPU_H
 
-#include <clgrad/op_kinds.h>
+#include <clgrad/backend.h>
 
 /* The loops are compiled for several instruction sets and chosen when the library is loaded. Sanitizers are not ready
  * that early, and coverage would count each of them by itself. For static functions only: the others' resolvers would
@@ -98,6 +98,7 @@ cg_status cpu_max_pool(cpu_device *device, const cg_op *op);
 cg_status cpu_max_pool_backward(cpu_device *device, const cg_op *op);
 cg_status cpu_planes(cpu_device *device, const cg_op *op); /* other pooling, padding, interpolation */
 cg_status cpu_copy(cpu_device *device, const cg_op *op);
+cg_status cpu_run_chain(void *device, const cg_chain *chain); /* the table's entry */
 cg_status cpu_cast(cpu_device *device, const cg_op *op);
 cg_status cpu_fill(cpu_device *device, const cg_op *op);
 

@@ -170,6 +170,54 @@ cg_status cpu_elementwise(cpu_device *device, const cg_op *op) {
     return CG_OK;
 }
 
+#define BLOCK 1024 /* floats: what an op leaves is in the nearest cache when the next one reads it */
+
+typedef struct chain_job {
+    const cg_chain *chain;
+    job jobs[CG_MAX_CHAIN];
+} chain_job;
+
+typedef float inner_blocks[CG_MAX_INNER][BLOCK];
+
+/* Where a block of an operand is: in its memory, or in the block that stands for what has none. */
+static float *block_of(const cg_chain *chain, const cg_operand *operand, inner_blocks inner, int64_t begin) {
+    uintptr_t number = (uintptr_t)operand->buffer - (uintptr_t)chain->inner;
+    return number < CG_MAX_INNER ? inner[number] : cpu_floats(operand) + begin;
+}
+
+static void run_block(const chain_job *work, inner_blocks inner, int64_t begin, int64_t n) {
+    for (size_t i = 0; i < work->chain->n_ops; i++) {
+        const cg_op *op = &work->chain->ops[i];
+        const job *one = &work->jobs[i];
+        const float *in[3] = {NULL, NULL, NULL};
+        for (uint32_t k = 0; k < op->n_inputs; k++) {
+            in[k] = op->inputs[k].buffer != NULL ? block_of(work->chain, &op->inputs[k], inner, begin) : NULL;
+        }
+        one->row(in, block_of(work->chain, &op->outputs[0], inner, begin), n, one->p, one->add);
+    }
+}
+
+static void run_blocks(void *context, int64_t begin, int64_t end) {
+    inner_blocks inner;
+    for (int64_t at = begin; at < end; at += BLOCK) {
+        run_block(context, inner, at, end - at < BLOCK ? end - at : BLOCK);
+    }
+}
+
+cg_status cpu_run_chain(void *device, const cg_chain *chain) {
+    chain_job work = {.chain = chain};
+    for (size_t i = 0; i < chain->n_ops; i++) {
+        const cg_op *op = &chain->ops[i];
+        const cg_elementwise_attrs *attrs = op->attrs;
+        work.jobs[i] = (job){.row = rows[op->kind->number - CG_OP_ADD], .add = cpu_adds(op)};
+        for (int k = 0; k < 3; k++) {
+            work.jobs[i].p[k] = (float)attrs->p[k];
+        }
+    }
+    cpu_parallel(device, cg_shape_numel(&chain->ops[0].outputs[0].shape), GRAIN, run_blocks, &work);
+    return CG_OK;
+}
+
 /* expand is y = scale x where x repeats along the middle axis. */
 cg_status cpu_expand(cpu_device *device, const cg_op *op) {
     const cg_scale_attrs *attrs = op->attrs;

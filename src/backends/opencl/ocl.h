@@ -81,7 +81,8 @@ typedef struct ocl_device {
     ocl_stages stages;
     ocl_program *programs;
     size_t n_programs, programs_capacity;
-    bool saves_late; /* the driver is slow to hand out binaries: program.c */
+    double compiled_seconds; /* by the driver, from source */
+    bool saves_late;         /* the driver is slow to hand out binaries: program.c */
     ocl_kernel *kernels;
     size_t n_kernels, kernels_capacity;
     cl_mem errors; /* 4 longs: see cl/cross_entropy.cl */

@@ -6,6 +6,7 @@
 
 #define SLOW_SAVE 0.05 /* seconds: a driver that takes longer to hand out a binary compiles for it */
 #define LAST_SAVES 1.0 /* seconds that saving may take while the device is closed */
+#define WAITED 1.0     /* seconds of compiling after which nobody is to wait for saving, too */
 
 struct ocl_program {
     const char *file;   /* as long as the process lives */
@@ -51,7 +52,9 @@ static cg_status build_source(ocl_device *device, ocl_program *program, const ch
         return ocl_fail(device, code, "clCreateProgramWithSource", program->file);
     }
     device->host->compiling(program->file);
+    double begin = ocl_seconds();
     code = clBuildProgram(program->handle, 1, &device->id, options, NULL, NULL);
+    device->compiled_seconds += ocl_seconds() - begin;
     device->host->compiling(NULL);
     if (code != CL_SUCCESS) {
         cg_status status = build_failed(device, program->handle, program->file, options, code);
@@ -177,7 +180,8 @@ void ocl_program_save(ocl_device *device, ocl_program *program) {
 /* What does not fit into the time, a later run saves: until then the driver's own cache makes compiling it quick. */
 static void save_rest(ocl_device *device) {
     double begin = ocl_seconds();
-    for (size_t i = 0; i < device->n_programs && device->saves_late && ocl_seconds() - begin < LAST_SAVES; i++) {
+    bool may = device->saves_late && device->compiled_seconds < WAITED;
+    for (size_t i = 0; may && i < device->n_programs && ocl_seconds() - begin < LAST_SAVES; i++) {
         if (device->programs[i].unsaved) {
             save(device, &device->programs[i]);
         }

@@ -20,24 +20,81 @@
 #define LANE_NUMBERS (int4)(0, 1, 2, 3)
 #endif
 
+/* What the loss of a row is made of, besides its log-sum. */
+typedef struct {
+    __global const CG_TARGET *target;
+    __global const float *factor;
+    __global float *loss, *sums;
+    ulong classes;
+    long ignored;
+    int has_factor, number;
+    __global long *errors;
+} row_losses;
+
+static inline void put_loss(const row_losses *to, __global const float *from, ulong row, float2 sum) {
+    long class = to->target[row];
+    float value = 0.0f;
+    if (class != to->ignored) {
+        report(to->errors, to->number, row, class, to->classes);
+        value = in_range(class, to->classes) ? (sum.x - from[class]) + sum.y : NAN;
+    }
+    to->loss[row] = to->has_factor ? to->factor[row] * value : value;
+    vstore2(sum, row, to->sums);
+}
+
+#if CG_CPU && CG_LANES == 1
+#define SHORT_ROW (3 * CG_WIDTH)
+
+/* The same element of as many rows as a vector has lanes; behind the last row that one again. */
+static inline vfloat column(__global const float *from, ulong classes, ulong last, ulong i) {
+    float part[CG_WIDTH];
+#pragma unroll
+    for (uint lane = 0; lane < CG_WIDTH; lane++) {
+        part[lane] = from[min((ulong)lane, last) * classes + i];
+    }
+    return VLOAD(part);
+}
+
+/* Short rows side by side, a lane each: nothing is joined across lanes, and one exp serves all. */
+static inline void short_rows(const row_losses *to, __global const float *logits, ulong row, ulong count) {
+    __global const float *from = logits + row * to->classes;
+    vfloat top = -INFINITY, sum = 0.0f;
+    float tops[CG_WIDTH], logs[CG_WIDTH];
+    for (ulong i = 0; i < to->classes; i++) {
+        top = fmax(top, column(from, to->classes, count - 1, i));
+    }
+    for (ulong i = 0; i < to->classes; i++) {
+        sum += exp(column(from, to->classes, count - 1, i) - top);
+    }
+    VSTORE(top, tops);
+    VSTORE(log(sum), logs);
+    for (ulong lane = 0; lane < count; lane++) {
+        put_loss(to, from + lane * to->classes, row + lane, (float2)(tops[lane], logs[lane]));
+    }
+}
+#endif
+
 __kernel void cross_entropy(__global const float *logits, ulong logits_at, __global const CG_TARGET *target,
                             ulong target_at, __global const float *factor, ulong factor_at, __global float *loss,
                             ulong loss_at, __global float *sums, ulong sums_at, ulong rows, ulong classes,
                             ulong rows_each, long ignored, int has_factor, __global long *errors, int number) {
     ROW_SCRATCH(scratch);
     ulong first = ROW_WORKER * rows_each, end = min(first + rows_each, rows);
+    row_losses to = {target + target_at, factor + factor_at, loss + loss_at, sums + sums_at,
+                     classes, ignored, has_factor, number, errors};
+#if CG_CPU && CG_LANES == 1
+    if (classes <= SHORT_ROW) {
+        for (ulong row = first; row < end; row += CG_WIDTH) {
+            short_rows(&to, logits + logits_at, row, min((ulong)CG_WIDTH, end - row));
+        }
+        return;
+    }
+#endif
     for (ulong row = first; row < end; row++) {
         __global const float *from = logits + logits_at + row * classes;
         float2 sum = row_log_sum_exp(from, classes, scratch);
         if (ROW_LANE == 0) {
-            long class = target[target_at + row];
-            float value = 0.0f;
-            if (class != ignored) {
-                report(errors, number, row, class, classes);
-                value = in_range(class, classes) ? (sum.x - from[class]) + sum.y : NAN;
-            }
-            loss[loss_at + row] = has_factor ? factor[factor_at + row] * value : value;
-            vstore2(sum, row, sums + sums_at);
+            put_loss(&to, from, row, sum);
         }
     }
 }

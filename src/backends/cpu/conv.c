@@ -234,17 +234,21 @@ static cg_status run_items(cpu_device *device, job *work, size_t extra) {
     return CG_OK;
 }
 
-/* Winograd's filtering, where it is one for it and its numbers allow. */
-static cg_status winograd(cpu_device *device, const cpu_convolution *v, cpu_conv_operand pass, bool *done) {
+/* Ways that zeros beside a plane lead through, if its numbers allow: none times 0 may be NaN. */
+static cg_status by_padded_planes(cpu_device *device, const cpu_convolution *v, cpu_conv_operand pass, bool *done) {
+    bool few = pass == CPU_CONV_WEIGHT && cpu_conv_has_few_channels(v);
     const float *operands[] = {v->x, v->weight, v->dy};
     const int64_t sizes[] = {v->images * v->channels * v->in_plane, v->filters * v->channels * v->taps,
                              v->images * v->filters * v->out_plane};
-    *done = cpu_winograd_takes(v, pass);
+    *done = few || cpu_winograd_takes(v, pass);
     for (int i = 0; i < 3; i++) {
         *done = *done && (operands[i] == NULL || cpu_winograd_range(device, operands[i], sizes[i]));
     }
     if (!*done) {
         return CG_OK;
+    }
+    if (few) {
+        return cpu_conv_few_channels(device, v);
     }
     return pass == CPU_CONV_WEIGHT ? cpu_winograd_weight(device, v) : cpu_winograd(device, v, pass);
 }
@@ -260,7 +264,7 @@ static cg_status without_columns(cpu_device *device, const cpu_convolution *v, c
         direct[pass](device, v);
         return CG_OK;
     }
-    CG_TRY(winograd(device, v, pass, done));
+    CG_TRY(by_padded_planes(device, v, pass, done));
     return *done ? CG_OK : cpu_conv_library(device, v, pass, done);
 }
 

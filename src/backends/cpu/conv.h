@@ -47,6 +47,10 @@ void cpu_conv_direct(const cpu_device *device, const cpu_convolution *v);
 void cpu_conv_direct_input(const cpu_device *device, const cpu_convolution *v);
 void cpu_conv_direct_weight(const cpu_device *device, const cpu_convolution *v);
 
+/* One group of few channels, stride 1: the weight's gradient by whole rows. Its numbers must be finite. */
+bool cpu_conv_has_few_channels(const cpu_convolution *v);
+cg_status cpu_conv_few_channels(cpu_device *device, const cpu_convolution *v) CG_MUST_USE;
+
 /* The convolutions of the library that the build has, oneDNN; *done is false where it has none of this kind. The plans
  * that it keeps, in device->conv_plans, are closed with the device. Errors: CG_ERR_MEMORY. */
 cg_status cpu_conv_library(cpu_device *device, const cpu_convolution *v, cpu_conv_operand pass, bool *done) CG_MUST_USE;

@@ -274,6 +274,12 @@ class Precision(TrainingTest):
         self.bad(2, "--precision f16.*bf16", "train", "--resume", "half", "--epochs", 5, "--precision", "f16")
         self.bad(2, "--precision f32.*bf16", "train", "--resume", "half", "--epochs", 5, "--precision", "f32")
 
+    def test_timed_ops_leave_the_same_bytes(self):
+        flags = ("--limit", 300, "--model", self.MODEL, "--precision", "f16", "--epochs", 2, "--out")
+        self.train(*flags, "plain")
+        self.train(*flags, "reported", "--report", self.path("page.html"))
+        self.assertEqual(read_bytes(self.path("plain")), read_bytes(self.path("reported")))
+
     def test_a_gradient_that_is_too_large_for_f16_leaves_its_update_out(self):
         """A loss times 65536 is soon too large: the factor is halved until it fits, and the training goes on."""
         rows = "".join(f"{i % 7},{i % 5},{(i % 7) * 300 - 1000}\n" for i in range(64))

@@ -9,10 +9,10 @@ static cg_status add(cg_snapshot *s, cg_tensor *tensor) {
                             &s->copies[s->count++]);
 }
 
-cg_status cg_snapshot_create(cg_module *model, cg_optimizer *optimizer, cg_snapshot *s) {
+cg_status cg_snapshot_create(cg_module *model, cg_optimizer *optimizer, cg_loss_scale *scale, cg_snapshot *s) {
     size_t parameters = cg_module_parameter_count(model), buffers = cg_module_buffer_count(model);
     size_t states = cg_optimizer_state_count(optimizer), all = parameters + buffers + states;
-    *s = (cg_snapshot){.optimizer = optimizer};
+    *s = (cg_snapshot){.optimizer = optimizer, .scale = scale};
     s->tensors = cg_alloc_zero(all, sizeof *s->tensors);
     s->copies = cg_alloc_zero(all, sizeof *s->copies);
     if (s->tensors == NULL || s->copies == NULL) {
@@ -41,6 +41,7 @@ void cg_snapshot_clear(cg_snapshot *s) {
 
 cg_status cg_snapshot_take(cg_snapshot *s, cg_tape *tape) {
     s->steps = cg_optimizer_steps(s->optimizer);
+    s->scale_then = *s->scale;
     for (size_t i = 0; i < s->count; i++) {
         CG_TRY(cg_copy(tape, s->copies[i], s->tensors[i]));
     }
@@ -53,5 +54,6 @@ cg_status cg_snapshot_restore(const cg_snapshot *s, cg_tape *tape) {
     }
     CG_TRY(cg_tape_run(tape));
     cg_optimizer_set_steps(s->optimizer, s->steps);
+    *s->scale = s->scale_then;
     return CG_OK;
 }

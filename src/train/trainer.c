@@ -53,7 +53,7 @@ static cg_status add_parts(cg_trainer *t) {
     CG_TRY(cg_trainer_add_schedule(t));
     CG_TRY(cg_trainer_add_average(t));
     t->n_parts = t->n_callbacks;
-    return cg_snapshot_create(t->model, t->optimizer, &t->snapshot);
+    return cg_snapshot_create(t->model, t->optimizer, &t->scale, &t->snapshot);
 }
 
 /* Rows that a full batch has on this rank. */

@@ -1,7 +1,7 @@
 /*
- * Chains: elementwise ops that follow each other, of operands with as many elements each. A device that can runs a chain
- * block by block, so that what one op leaves is still in the cache when the next one wants it; and what only a chain
- * uses has no memory at all. CLGRAD_PLAN without "chains" turns it off. Results are the same bits.
+ * Chains: elementwise ops that follow each other, of operands with as many elements each. A device that can runs a
+ * chain block by block, so that what one op leaves is still in the cache when the next one wants it; and what only a
+ * chain uses has no memory at all. CLGRAD_PLAN without "chains" turns it off. Results are the same bits.
  */
 #ifndef CLGRAD_CORE_CHAIN_H
 #define CLGRAD_CORE_CHAIN_H

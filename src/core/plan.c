@@ -93,7 +93,8 @@ void cg_plan_free(cg_plan *plan) {
 
 /* What waits for memory and is used by ops that have not run. */
 static bool to_be_placed(const cg_tape *tape, const cg_storage *storage) {
-    return storage->buffer == NULL && storage->inner == 0 && storage->first_use != SIZE_MAX && storage->last_use >= tape->n_run;
+    return storage->buffer == NULL && storage->inner == 0 && storage->first_use != SIZE_MAX &&
+           storage->last_use >= tape->n_run;
 }
 
 /* The pieces of the list as it stands; sets *changed when they are not those of the plan. False: memory is out, and the

@@ -2,7 +2,8 @@
  * The memory of a step: before the list runs, each tensor between ops gets its place in one buffer, such that those
  * that live at the same time lie side by side. The places of a step that repeats are those of the step before.
  *
- * CLGRAD_PLAN=none, or without "memory", turns it off: then buffers come from the pool as ops want them. Results are the same bits.
+ * CLGRAD_PLAN=none, or without "memory", turns it off: then buffers come from the pool as ops want them. Results are
+ * the same bits.
  */
 #ifndef CLGRAD_CORE_PLAN_H
 #define CLGRAD_CORE_PLAN_H

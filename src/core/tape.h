@@ -18,8 +18,8 @@ struct cg_tape {
     size_t n_nodes, nodes_capacity;
     size_t n_run;         /* the first so many have run */
     cg_storage *storages; /* of the tape's own tensors */
-    bool chains;  /* lists have chains where they can */
-    bool chained; /* the list that runs has chains */
+    bool chains;          /* lists have chains where they can */
+    bool chained;         /* the list that runs has chains */
     cg_plan plan;
     double flops;
     cg_tape_watcher watcher; /* NULL: nobody looks at each op */

@@ -1,4 +1,5 @@
-/* A copy of what a step changes: parameters, buffers and the optimizer's state, on the device, and the loss's factor. */
+/* A copy of what a step changes: parameters, buffers and the optimizer's state, on the device, and the loss's factor.
+ */
 #ifndef CLGRAD_SNAPSHOT_H
 #define CLGRAD_SNAPSHOT_H
 

@@ -47,10 +47,10 @@ static void place(const float *from, int64_t width, int64_t rows, float *to, int
     }
 }
 
-static float sum_of(lanes parts) {
+static float sum_of(const lanes *parts) {
     float sum = 0.0f;
     for (int i = 0; i < LANES; i++) {
-        sum += parts[i];
+        sum += (*parts)[i];
     }
     return sum;
 }
@@ -71,7 +71,7 @@ static inline __attribute__((always_inline)) void sum_row(const few *work, const
     }
 #pragma GCC unroll 7
     for (int tap = 0; tap < width; tap++) {
-        to[tap] += sum_of(sums[tap]);
+        to[tap] += sum_of(&sums[tap]);
     }
 }
 

@@ -78,7 +78,7 @@ CG_API cg_dtype cg_device_real(const cg_device *device);
 
 /* What tapes that are made from now on keep between ops: CG_F32, as it is computed, or CG_F16 or CG_BF16, which take
  * half of the memory. Parameters, their gradients, sums, losses and statistics stay f32, and every op computes in f32.
- * Gradients in f16 want a loss that is scaled up (cg_train_options.precision does it). CG_ERR_DTYPE for another dtype,
+ * Gradients in f16 want a loss that is scaled up (a cg_trainer does it by itself). CG_ERR_DTYPE for another dtype,
  * and for 16 bits on a device that computes in f64. */
 CG_API cg_status cg_device_set_precision(cg_device *device, cg_dtype precision) CG_MUST_USE;
 CG_API cg_dtype cg_device_precision(const cg_device *device);

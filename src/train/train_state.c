@@ -86,7 +86,7 @@ static cg_status restore_scale(cg_trainer *t, const cg_checkpoint_info *info) {
     if (!(numbers[0] >= 1 && numbers[0] <= 0x1p24 && numbers[1] >= 0)) {
         return cg_fail(CG_ERR_FORMAT, "its loss scale is %g after %g updates", numbers[0], numbers[1]);
     }
-    t->scale.value = t->scale.value != 0 ? numbers[0] : 0;
+    t->scale.value = numbers[0];
     t->scale.good = (int64_t)numbers[1];
     return CG_OK;
 }

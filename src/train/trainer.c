@@ -229,15 +229,18 @@ static void set_seed(cg_trainer *t, int64_t position) {
 static cg_status record_gradient(cg_trainer *t, const cg_batch *batch, int64_t group) {
     t->step = (cg_step){.tape = t->tape, .x = batch->x, .y = batch->y, .n = batch->n};
     CG_TRY(cg_trainer_emit(t, CG_BEFORE_BATCH));
+    cg_dtype precision = cg_device_precision(t->device); /* of forward and backward alone */
+    cg_tape_set_precision(t->tape, precision);
     t->step.output = cg_module_forward(t->model, t->tape, batch->x);
     CG_TRY(cg_batch_loss(t->loss, t->tape, t->step.output, batch->y, &t->step.loss));
     CG_TRY(cg_trainer_emit(t, CG_AFTER_LOSS));
     double factor = cg_exchange_factor(t->exchange, batch->share) / (double)group;
-    cg_dtype precision = cg_tape_set_precision(t->tape, CG_F32);
+    cg_tape_set_precision(t->tape, CG_F32);
     cg_tensor *part = factor != 1.0 ? cg_scale(t->tape, t->step.loss, factor) : t->step.loss;
     part = cg_loss_scale_apply(&t->scale, t->tape, part);
     cg_tape_set_precision(t->tape, precision);
     CG_TRY(cg_backward(t->tape, part));
+    cg_tape_set_precision(t->tape, CG_F32);
     return cg_trainer_emit(t, CG_AFTER_BACKWARD);
 }
 
@@ -260,14 +263,12 @@ static cg_status run_scaled_batch(cg_trainer *t, const cg_batch *batch, bool las
     CG_TRY(record_figures(t, batch));
     t->step.output = t->step.loss = NULL;
     CG_TRY(cg_tape_run(t->tape));
-    cg_dtype precision = cg_tape_set_precision(t->tape, CG_F32);
     if (last) {
         CG_TRY(cg_loss_scale_undo(&t->scale, t->tape, t->parameters, t->n_parameters, &finite));
         CG_TRY(finite ? record_step(t) : CG_OK);
     }
     t->step = (cg_step){0};
     CG_TRY(cg_tape_run(t->tape));
-    cg_tape_set_precision(t->tape, precision);
     set_seed(t, t->position + 1);
     return CG_OK;
 }
@@ -277,14 +278,11 @@ static cg_status run_batch(cg_trainer *t, const cg_batch *batch, int64_t group, 
     if (t->scale.value != 0) {
         return run_scaled_batch(t, batch, last);
     }
-    cg_dtype precision = cg_tape_set_precision(t->tape, CG_F32);
     CG_TRY(last ? cg_exchange_record(t->exchange) : CG_OK);
     CG_TRY(last ? record_step(t) : CG_OK);
     CG_TRY(record_figures(t, batch));
     t->step = (cg_step){0};
-    CG_TRY(cg_tape_run(t->tape));
-    cg_tape_set_precision(t->tape, precision);
-    return CG_OK;
+    return cg_tape_run(t->tape);
 }
 
 /* The first of a batch size, alone between two waits. */

@@ -1,4 +1,5 @@
 /* The OpenCL backend's table: opening and closing a device, and which function runs which op. */
+#include "half.h"
 #include "ocl.h"
 
 #include <stdio.h>
@@ -142,7 +143,7 @@ static bool supports_operand(const cg_op *op, const cg_operand *operand, const c
         *reason = "more than 2^30 elements: the kernels of spatial ops count with int";
         return false;
     }
-    bool half = operand->dtype == CG_F16 || operand->dtype == CG_BF16;
+    bool half = cg_is_half(operand->dtype);
     if (operand->dtype != 0 && (half ? !half_fits(op) : !dtype_fits(op, operand))) {
         *reason = "this data type: the kernel computes in f32";
         return false;

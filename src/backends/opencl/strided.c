@@ -1,4 +1,5 @@
 /* Copies with strides, and casts. */
+#include "half.h"
 #include "ocl.h"
 
 #include <stdio.h>
@@ -57,7 +58,7 @@ static const char *type_of(cg_dtype dtype) {
 
 /* NULL: no cast from or to 16 bits. */
 static const char *half_kernel(cg_dtype from, cg_dtype to) {
-    if (from == CG_F16 || from == CG_BF16) {
+    if (cg_is_half(from)) {
         return from == CG_F16 ? "f16_to_f32" : "bf16_to_f32";
     }
     return to == CG_F16 ? "f32_to_f16" : to == CG_BF16 ? "f32_to_bf16" : NULL;

@@ -5,13 +5,14 @@
  */
 #include "prelude.cl"
 
+/* Without padding at its end, which not every driver counts. */
 typedef struct {
-    ulong x_at, weight_at, y_at, bias_at;
+    ulong x_at, weight_at, y_at, bias_at, add;
     int images, groups, channels, filters;
     int in_d, in_h, in_w, out_d, out_h, out_w, kernel_d, kernel_h, kernel_w;
     int stride_d, stride_h, stride_w, padding_d, padding_h, padding_w, dilation_d, dilation_h, dilation_w;
     int in_plane, out_plane, taps;
-    int add, has_bias, parts;
+    int has_bias;
 } convolution;
 
 typedef struct {

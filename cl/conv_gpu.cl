@@ -1,212 +1,220 @@
 /*
  * Convolution on a GPU as a matrix product whose right matrix is never stored: its tiles are gathered from the image
- * (implicit GEMM; Chetlur et al., cuDNN: efficient primitives for deep learning, 2014). A work-group of 128 items
- * computes 64 x 64 elements through local memory, an item 4 rows of 8 columns.
- *
- * CG_PASS  0: y       rows: filters,  columns: images x outputs,  sum over channels x taps
- *          1: dx      rows: channels, columns: images x inputs,   sum over filters x taps
- *          2: dweight rows: filters,  columns: channels x taps,   sum over images x outputs
+ * (implicit GEMM; Chetlur et al., cuDNN: efficient primitives for deep learning, 2014), by what conv_sides.cl has
+ * written of all terms and columns, the same for the three passes. A work-group of 256 items computes a tile of
+ * 128 x 128 or 64 x 128 through local memory, an item 8 or 4 rows of 8 columns of it.
  *
  * get_group_id(1) counts the tiles' rows, get_group_id(2) the groups of channels times the parts that the sum is cut
- * into; with several parts each writes a dweight of its own, which a sum joins.
+ * into; with several parts each writes a result of its own, which a sum joins.
  *
- * Variants: -DCG_PASS={0,1,2} -DCG_SUBGROUP=0
+ * Variants: -DCG_ITEM_ROWS=4 -DCG_SUBGROUP=0
+ * Variants (amd, nvidia): -DCG_ITEM_ROWS=8 -DCG_SUBGROUP=0
  */
-#include "conv.cl"
+#include "prelude.cl"
+#include "side.cl"
 #include "subgroup.cl"
 
-#ifndef CG_PASS
-#define CG_PASS 0
+#ifndef CG_ITEM_ROWS
+#define CG_ITEM_ROWS 4
 #endif
 
-#define TILE 64
-#define DEPTH 16
-#define ITEMS 128
-#define STRIDE (TILE + 4) /* a multiple of 4 keeps float4 loads, and spreads the rows over the banks */
+/* Functions that are called with local memory: drivers lose it in those that they do not inline. */
+#define INSIDE static inline __attribute__((always_inline))
 
-/* What a term of the sum, or a column, adds to the places in the left matrix (a) and in the image (b; d, h, w). */
+#define ITEMS 256
+#define TILE_M (CG_ITEM_ROWS * 16)
+#define TILE_N 128
+#define DEPTH (64 / CG_ITEM_ROWS)
+#define STRIDE_A (TILE_M + 4) /* a multiple of 4 keeps float4 loads, and spreads the rows over the banks */
+#define STRIDE_B (TILE_N + 4)
+
+/* An item's rows lie together by fours or, as AMD's packed multiply-adds take either half of a pair without a move, by
+ * pairs, and these apart; its columns are two fours, half a tile apart. */
+#ifdef __AMDGCN__
+#define TOGETHER 2
+typedef float2 together;
+#else
+#define TOGETHER 4
+typedef float4 together;
+#endif
+#define ROWS_APART (TOGETHER * TILE_M / CG_ITEM_ROWS)
+#define ITEMS_ACROSS (TILE_N / 8)
+
+/* How much of the loop over a block of terms to unroll: all, but NVIDIA's compiler then takes too many registers. */
+#if defined(__NVPTX__) || defined(cl_nv_pragma_unroll)
+#define STEPS 4
+#else
+#define STEPS DEPTH
+#endif
+
+/* Without padding at its end, which not every driver counts. */
 typedef struct {
-    int a, b, d, h, w;
-} place;
+    ulong a_at, b_at, c_at, bias_at;
+    ulong a_group, b_group, c_group, c_part; /* elements from one group of channels, or one part, to the next */
+    ulong add, has_bias, parts;
+    uint rows, columns, terms, row_step, result_step; /* elements from row to row of the left matrix, of the result */
+    uint part_terms;
+} product;
 
-static inline place place_of(int a, int b, triple at) {
-    place result;
-    result.a = a;
-    result.b = b;
-    result.d = at.d;
-    result.h = at.h;
-    result.w = at.w;
-    return result;
-}
+typedef struct {
+    float4 left[CG_ITEM_ROWS], right[CG_ITEM_ROWS];
+} block;
 
-#if CG_PASS == 0
-#define ROWS(v) (v)->filters
-#define COLUMNS(v) ((v)->images * (v)->out_plane)
-#define TERMS(v) ((v)->channels * (v)->taps)
-#define ROW_STEP(v) ((v)->channels * (v)->taps)
-
-static inline place term_of(int k, const convolution *v) {
-    int channel = k / v->taps;
-    return place_of(k, channel * v->in_plane, offset_of(k - channel * v->taps, v));
-}
-
-static inline place column_of(int n, const convolution *v) {
-    int image = n / v->out_plane;
-    return place_of(0, image * v->groups * v->channels * v->in_plane, window_of(n - image * v->out_plane, v));
-}
-
-static inline int result_at(int n, const convolution *v) {
-    int image = n / v->out_plane;
-    return image * (v->groups * v->filters - 1) * v->out_plane + n;
-}
-#elif CG_PASS == 1
-#define ROWS(v) (v)->channels
-#define COLUMNS(v) ((v)->images * (v)->in_plane)
-#define TERMS(v) ((v)->filters * (v)->taps)
-#define ROW_STEP(v) (v)->taps
-
-static inline place term_of(int k, const convolution *v) {
-    int filter = k / v->taps, tap = k - filter * v->taps;
-    triple back = offset_of(tap, v);
-    back.d = v->padding_d - back.d;
-    back.h = v->padding_h - back.h;
-    back.w = v->padding_w - back.w;
-    return place_of(filter * v->channels * v->taps + tap, filter * v->out_plane, back);
-}
-
-static inline place column_of(int n, const convolution *v) {
-    int image = n / v->in_plane;
-    return place_of(0, image * v->groups * v->filters * v->out_plane,
-                    unravel(n - image * v->in_plane, v->in_h, v->in_w));
-}
-
-static inline int result_at(int n, const convolution *v) {
-    int image = n / v->in_plane;
-    return image * (v->groups * v->channels - 1) * v->in_plane + n;
-}
-#else
-#define ROWS(v) (v)->filters
-#define COLUMNS(v) ((v)->channels * (v)->taps)
-#define TERMS(v) ((v)->images * (v)->out_plane)
-#define ROW_STEP(v) (v)->out_plane
-
-static inline place term_of(int k, const convolution *v) {
-    int image = k / v->out_plane, output = k - image * v->out_plane;
-    return place_of(image * v->groups * v->filters * v->out_plane + output,
-                    image * v->groups * v->channels * v->in_plane, window_of(output, v));
-}
-
-static inline place column_of(int n, const convolution *v) {
-    int channel = n / v->taps;
-    return place_of(0, channel * v->in_plane, offset_of(n - channel * v->taps, v));
-}
-
-static inline int result_at(int n, const convolution *v) {
-    return n;
-}
-#endif
-
-/* Elements from one row of the result to the next. */
-static inline int result_step(const convolution *v) {
-    return CG_PASS == 0 ? v->out_plane : CG_PASS == 1 ? v->in_plane : v->channels * v->taps;
-}
-
-/* The right matrix's element: the image where both places together lie inside, else 0. */
-static inline float gather(__global const float *image, place term, place column, const convolution *v) {
-    int d = term.d + column.d, h = term.h + column.h, w = term.w + column.w;
-#if CG_PASS == 1
-    d = exact(d, v->stride_d);
-    h = exact(h, v->stride_h);
-    w = exact(w, v->stride_w);
-    int depth = v->out_d, height = v->out_h, width = v->out_w;
-#else
-    int depth = v->in_d, height = v->in_h, width = v->in_w;
-#endif
-    bool inside = d >= 0 && d < depth && h >= 0 && h < height && w >= 0 && w < width;
-    return inside ? image[term.b + column.b + (d * height + h) * width + w] : 0.0f;
-}
-
-static inline void multiply_tiles(__local const float *tile_a, __local const float *tile_b, float4 *left,
-                                  float4 *right) {
-    uint row = get_local_id(0) / 8 * 4, column = get_local_id(0) % 8 * 4;
+INSIDE void multiply_add(__local const float *a, __local const float *b, block *sums) {
+    float4 left = *(__local const float4 *)b, right = *(__local const float4 *)(b + TILE_N / 2);
 #pragma unroll
-    for (uint k = 0; k < DEPTH; k++) {
-        float4 four = *(__local const float4 *)(tile_a + k * STRIDE + row);
-        float4 b_left = *(__local const float4 *)(tile_b + k * STRIDE + column);
-        float4 b_right = *(__local const float4 *)(tile_b + k * STRIDE + column + TILE / 2);
-        float factor[4] = {four.x, four.y, four.z, four.w};
+    for (uint i = 0; i < CG_ITEM_ROWS; i += TOGETHER) {
+        float factor[TOGETHER];
+        *(together *)factor = *(__local const together *)(a + i / TOGETHER * ROWS_APART);
 #pragma unroll
-        for (uint i = 0; i < 4; i++) {
-            left[i] = MULTIPLY_ADD((float4)(factor[i]), b_left, left[i]);
-            right[i] = MULTIPLY_ADD((float4)(factor[i]), b_right, right[i]);
+        for (uint j = 0; j < TOGETHER; j++) {
+            sums->left[i + j] = MULTIPLY_ADD((float4)(factor[j]), left, sums->left[i + j]);
+            sums->right[i + j] = MULTIPLY_ADD((float4)(factor[j]), right, sums->right[i + j]);
         }
     }
 }
 
-/* Four columns of the item's four rows. */
-static inline void store_columns(const float4 *sums, __global float *c, __global const float *bias, int row, int column,
-                                 const convolution *v) {
-    float value[16];
+/* What an item loads of each block of terms: one term's elements of some rows of the left matrix, and one column's of
+ * some terms of the right one. Rows and terms that do not exist are read where others are, and not used; a column that
+ * does not exist meets nothing. */
+#define ROWS_LOADED (TILE_M * DEPTH / ITEMS)
+#define TERMS_LOADED (TILE_N * DEPTH / ITEMS)
+
+typedef struct {
+    __global const float *a, *b;
+    uint rows[ROWS_LOADED]; /* bytes */
+    uint reach, bits;
+} source;
+
+static inline void find_source(source *from, __global const side *columns, uint row, uint column, const product *p) {
+    uint lane = get_local_id(0), my_column = column + lane % TILE_N;
+#pragma unroll
+    for (uint i = 0; i < ROWS_LOADED; i++) {
+        from->rows[i] = in_bytes(min(row + lane / DEPTH + i * (ITEMS / DEPTH), p->rows - 1) * p->row_step);
+    }
+    from->reach = my_column < p->columns ? columns[my_column].reach : 0;
+    from->bits = my_column < p->columns ? columns[my_column].bits : 0;
+}
+
+/* Some of the terms, in local memory: one an item. */
+typedef struct {
+    uint right[2 * ITEMS]; /* reach and bits, side by side */
+    uint place[ITEMS];
+} term_list;
+
+/* Those from term k on; behind the last one it again. */
+INSIDE void list_terms(__global const side *terms, uint k, uint count, __local term_list *list) {
+    uint lane = get_local_id(0);
+    __global const side *mine = terms + min(k + lane, count - 1);
+    list->right[2 * lane] = mine->reach;
+    list->right[2 * lane + 1] = mine->bits;
+    list->place[lane] = mine->place;
+}
+
+static inline float at_byte(__global const float *x, uint bytes) {
+    return *(__global const float *)((__global const char *)x + bytes);
+}
+
+/* The block of terms from place k of the list. */
+INSIDE void load_block(const source *from, __local const term_list *list, uint k, __local float *tile_a,
+                       __local float *tile_b) {
+    uint lane = get_local_id(0), term = lane % DEPTH, column = lane % TILE_N, first = lane / TILE_N * TERMS_LOADED;
+    uint place = list->place[k + term];
+    float a[ROWS_LOADED], b[TERMS_LOADED];
+#pragma unroll
+    for (uint i = 0; i < ROWS_LOADED; i++) {
+        a[i] = at_byte(from->a, from->rows[i] + place);
+    }
+#pragma unroll
+    for (uint i = 0; i < TERMS_LOADED; i++) {
+        __local const uint *right = list->right + 2 * (k + first + i);
+        uint reach = right[0], bits = right[1];
+        b[i] = (bits | from->bits) == ~0u ? at_byte(from->b, reach + from->reach) : 0.0f;
+    }
+#pragma unroll
+    for (uint i = 0; i < ROWS_LOADED; i++) {
+        tile_a[term * STRIDE_A + lane / DEPTH + i * (ITEMS / DEPTH)] = a[i];
+    }
+#pragma unroll
+    for (uint i = 0; i < TERMS_LOADED; i++) {
+        tile_b[(first + i) * STRIDE_B + column] = b[i];
+    }
+}
+
+/* Four neighbours of a row of the result. */
+static inline void store_four(float4 sums, __global float *row, __global const side *columns, uint column, float bias,
+                              const product *p) {
+    float value[4];
+    vstore4(sums, 0, value);
 #pragma unroll
     for (uint i = 0; i < 4; i++) {
-        vstore4(sums[i], i, value);
-    }
-    int step = result_step(v), rows = ROWS(v), columns = COLUMNS(v);
-#pragma unroll
-    for (int j = 0; j < 4; j++) {
-        if (column + j >= columns) {
-            continue;
+        if (column + i < p->columns) {
+            __global float *to = row + columns[column + i].place;
+            *to = p->add ? *to + bias + value[i] : bias + value[i];
         }
-        __global float *to = c + result_at(column + j, v);
+    }
+}
+
+static inline void store_block(const block *sums, __global float *c, __global const float *bias,
+                               __global const side *columns, uint row, uint column, const product *p) {
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            if (row + i < rows) {
-                float start = v->has_bias ? bias[row + i] : 0.0f;
-                start = v->add ? to[(row + i) * step] + start : start;
-                to[(row + i) * step] = start + value[4 * i + j];
-            }
+    for (uint i = 0; i < CG_ITEM_ROWS; i++) {
+        uint r = row + i / TOGETHER * ROWS_APART + i % TOGETHER;
+        if (r < p->rows) {
+            float start = p->has_bias ? bias[r] : 0.0f;
+            store_four(sums->left[i], c + r * p->result_step, columns, column, start, p);
+            store_four(sums->right[i], c + r * p->result_step, columns, column + TILE_N / 2, start, p);
         }
     }
 }
 
 /* a: weight, of pass 2 dy; b: x, of pass 1 dy; c: the result. */
 __kernel SUBGROUP __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
-conv_tile(__global const float *a, ulong a_at, ulong a_group, __global const float *b, ulong b_at, ulong b_group,
-          __global float *c, ulong c_at, ulong c_group, ulong c_part, __global const float *bias, convolution v) {
-    __local float tile_a[DEPTH * STRIDE] __attribute__((aligned(16)));
-    __local float tile_b[DEPTH * STRIDE] __attribute__((aligned(16)));
-    __local place terms[DEPTH];
-    uint lane = get_local_id(0); /* unsigned, so that parts of it are shifts */
-    int group = (int)(get_group_id(2) / (uint)v.parts);
-    int part = (int)get_group_id(2) - group * v.parts;
-    int row = (int)get_group_id(1) * TILE, column = (int)get_group_id(0) * TILE;
-    int each = (TERMS(&v) + v.parts - 1) / v.parts, end = min((part + 1) * each, TERMS(&v));
-    int my_term = (int)(lane % DEPTH), my_column = (int)(lane % TILE);
-    bool in_columns = column + my_column < COLUMNS(&v);
-    place mine = column_of(in_columns ? column + my_column : 0, &v);
-    a += a_at + (ulong)group * a_group;
-    b += b_at + (ulong)group * b_group;
-    float4 left[4] = {0.0f, 0.0f, 0.0f, 0.0f}, right[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    for (int k = part * each; k < end; k += DEPTH) {
-        if (lane < DEPTH) {
-            terms[lane] = term_of(k + (int)lane, &v);
-        }
-        barrier(CLK_LOCAL_MEM_FENCE);
-        for (int i = (int)(lane / DEPTH); i < TILE; i += ITEMS / DEPTH) {
-            bool inside = k + my_term < end && row + i < ROWS(&v);
-            tile_a[my_term * STRIDE + i] = inside ? a[terms[my_term].a + (row + i) * ROW_STEP(&v)] : 0.0f;
-        }
-        for (int i = (int)(lane / TILE); i < DEPTH; i += ITEMS / TILE) {
-            bool inside = k + i < end && in_columns;
-            tile_b[i * STRIDE + my_column] = inside ? gather(b, terms[i], mine, &v) : 0.0f;
-        }
-        barrier(CLK_LOCAL_MEM_FENCE);
-        multiply_tiles(tile_a, tile_b, left, right);
+conv_tile(__global const float *a, __global const float *b, __global float *c, __global const float *bias,
+          __global const side *sides, product p) {
+    __local float tile_a[DEPTH * STRIDE_A] __attribute__((aligned(16)));
+    __local float tile_b[DEPTH * STRIDE_B] __attribute__((aligned(16)));
+    __local term_list list;
+    uint lane = get_local_id(0), row = (uint)get_group_id(1) * TILE_M, column = (uint)get_group_id(0) * TILE_N;
+    uint group = (uint)get_group_id(2) / (uint)p.parts, part = (uint)get_group_id(2) - group * (uint)p.parts;
+    uint first = part * p.part_terms, count = min(p.part_terms, p.terms - first), k = 0;
+    __global const side *terms = sides + first, *columns = sides + p.terms;
+    source from;
+    from.a = a + p.a_at + group * p.a_group;
+    from.b = b + p.b_at + group * p.b_group;
+    find_source(&from, columns, row, column, &p);
+    uint my_row = lane / ITEMS_ACROSS * TOGETHER, my_column = lane % ITEMS_ACROSS * 4;
+    block sums;
+#pragma unroll
+    for (uint i = 0; i < CG_ITEM_ROWS; i++) {
+        sums.left[i] = sums.right[i] = 0.0f;
     }
-    c += c_at + (ulong)group * c_group + (ulong)part * c_part;
-    bias += v.bias_at + (ulong)(group * v.filters);
-    row += (int)(lane / 8 * 4);
-    column += (int)(lane % 8 * 4);
-    store_columns(left, c, bias, row, column, &v);
-    store_columns(right, c, bias, row, column + TILE / 2, &v);
+    list_terms(terms, 0, count, &list);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (; k + DEPTH <= count; k += DEPTH) {
+        load_block(&from, &list, k % ITEMS, tile_a, tile_b);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        if ((k + DEPTH) % ITEMS == 0) {
+            list_terms(terms, k + DEPTH, count, &list);
+        }
+        __local const float *from_a = tile_a + my_row, *from_b = tile_b + my_column;
+#pragma unroll STEPS
+        for (uint d = 0; d < DEPTH; d++) {
+            multiply_add(from_a, from_b, &sums);
+            from_a += STRIDE_A;
+            from_b += STRIDE_B;
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    if (k < count) {
+        load_block(&from, &list, k % ITEMS, tile_a, tile_b);
+        barrier(CLK_LOCAL_MEM_FENCE);
+#pragma unroll 1
+        for (uint d = 0; d < count - k; d++) {
+            multiply_add(tile_a + my_row + d * STRIDE_A, tile_b + my_column + d * STRIDE_B, &sums);
+        }
+    }
+    c += p.c_at + group * p.c_group + part * p.c_part;
+    bias += p.bias_at + group * p.rows;
+    store_block(&sums, c, bias, columns, row + my_row, column + my_column, &p);
 }

@@ -113,6 +113,8 @@ Test(conv_gradients, of_sizes_where_kernels_cut_their_work) {
         {CG_SHAPE(1, 300, 400), CG_SHAPE(2, 300, 9), 2, {.padding = {4}}}, /* more columns than are held at once */
         {CG_SHAPE(19, 4, 9, 9), CG_SHAPE(8, 1, 3, 3), 8, {.groups = 4, .padding = {1, 1}}},
         {CG_SHAPE(19, 6, 9, 9), CG_SHAPE(9, 2, 3, 3), 9, {.groups = 3, .dilation = {2, 2}, .padding = {3, 3}}},
+        {CG_SHAPE(1, 257, 3), CG_SHAPE(2, 257, 1), 2, {.groups = 1}},       /* one term behind a list of 256 */
+        {CG_SHAPE(2, 3, 60), CG_SHAPE(3, 3, 40), 3, {.padding = {20}}},     /* more taps than bits */
         {CG_SHAPE(7, 66, 3, 3), CG_SHAPE(34, 66, 1, 1), 34, {.groups = 1}}, /* a product of the images themselves */
         {CG_SHAPE(2, 3, 9, 8, 7), CG_SHAPE(5, 3, 3, 3, 3), 5, {.stride = {2, 1, 3}, .padding = {1, 2, 0}}},
     };

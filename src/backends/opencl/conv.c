@@ -32,9 +32,8 @@ static void set_sizes(ocl_convolution *conv, const cg_op *op) {
                                    .groups = (cl_int)attrs->groups,
                                    .channels = (cl_int)conv->weight->shape.dim[1],
                                    .filters = (cl_int)(conv->weight->shape.dim[0] / attrs->groups),
-                                   .add = (cl_int)(op->accumulate & 1),
-                                   .has_bias = conv->bias != NULL,
-                                   .parts = 1};
+                                   .add = op->accumulate & 1,
+                                   .has_bias = conv->bias != NULL};
     set_axes(conv, attrs);
 }
 
@@ -85,13 +84,15 @@ static bool has_grid(const ocl_conv_sizes *s) {
 static cg_status run(ocl_convolution *conv, const cg_op *op) {
     static cg_status (*const direct[])(const ocl_convolution *) = {direct_forward, direct_input, direct_weight};
     set_sizes(conv, op);
-    if (conv->sizes.channels * conv->sizes.filters <= LARGEST_DIRECT) {
+    const ocl_conv_sizes *s = &conv->sizes;
+    bool gpu = !conv->device->cpu_shape;
+    if (s->channels * s->filters <= LARGEST_DIRECT || (gpu && !ocl_conv_has_tiles(s))) {
         return direct[conv->pass](conv);
     }
-    if (!conv->device->cpu_shape) {
+    if (gpu) {
         return ocl_conv_tiles(conv);
     }
-    return has_grid(&conv->sizes) ? ocl_conv_grid(conv) : ocl_conv_columns(conv);
+    return has_grid(s) ? ocl_conv_grid(conv) : ocl_conv_columns(conv);
 }
 
 cg_status ocl_conv(ocl_device *device, const cg_op *op) {

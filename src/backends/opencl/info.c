@@ -265,3 +265,7 @@ cg_status ocl_device_at(const cg_host *host, size_t index, cl_device_id *id, cg_
     describe(host, &list[index], info);
     return CG_OK;
 }
+
+bool ocl_few_registers(const ocl_device *device) {
+    return strstr(device->info.vendor, "Intel") != NULL;
+}

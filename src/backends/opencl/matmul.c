@@ -253,9 +253,9 @@ static uint64_t tiles_of(const product *p, const gpu_tile *tile) {
     return ocl_ceil(p->m, tile->rows) * ocl_ceil(p->n, tile->columns);
 }
 
-/* Intel's GPUs have not enough registers for the last. */
+/* The last is 8 x 8 an item. */
 static size_t tile_count(const ocl_device *device) {
-    return sizeof tiles / sizeof *tiles - (strstr(device->info.vendor, "Intel") != NULL);
+    return sizeof tiles / sizeof *tiles - ocl_few_registers(device);
 }
 
 const char *ocl_way_name(const ocl_device *device, ocl_way way) {

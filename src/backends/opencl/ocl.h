@@ -27,6 +27,7 @@ typedef enum ocl_scratch_use {
     OCL_SCRATCH_STAGE,
     OCL_SCRATCH_COLUMNS,
     OCL_SCRATCH_PRODUCTS,
+    OCL_SCRATCH_SIDES,
     OCL_SCRATCH_COUNT,
 } ocl_scratch_use;
 
@@ -103,6 +104,8 @@ void ocl_check_drivers(const cg_host *host);
  */
 void ocl_start_loader(void);
 cg_status ocl_device_at(const cg_host *host, size_t index, cl_device_id *id, cg_device_info *info);
+/* Whether 8 x 8 sums an item are too many: Intel's GPUs. */
+bool ocl_few_registers(const ocl_device *device);
 
 /* options.c: what the device string asks for, put into device->info and cpu_shape before the device is used. */
 cg_status ocl_options(ocl_device *device, const cg_option *options, size_t count);

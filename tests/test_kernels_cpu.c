@@ -99,11 +99,12 @@ static bool same_nans(const cg_operand *single, const cg_operand *wide) {
 }
 
 /* One number of the first operand that a transform of its neighbours must not spread to them, or turn into NaN. */
-static void check_one_number(void *device, uint32_t number, float value) {
+static void check_one_number(void *device, uint32_t number, double place, float value) {
     twin t;
     for (int variant = 0; twin_build(&t, number, variant, 7); variant++) {
         if (!twin_is_empty(&t)) {
-            twin_set(&t.single.inputs[0], &t.wide.inputs[0], (int64_t)t.single.inputs[0].extent / 2, value);
+            int64_t last = (int64_t)t.single.inputs[0].extent - 1;
+            twin_set(&t.single.inputs[0], &t.wide.inputs[0], (int64_t)(place * (double)last), value);
             cr_assert(cg_backend_reference.run(NULL, &t.wide) == CG_OK &&
                       cg_backend_cpu.run(device, &t.single) == CG_OK);
             cr_expect(same_nans(&t.single.outputs[0], &t.wide.outputs[0]), "kind %u variant %d", number, variant);
@@ -115,8 +116,9 @@ static void check_one_number(void *device, uint32_t number, float value) {
 Test(kernels_cpu, convolutions_keep_nan_and_huge_numbers_where_they_belong) {
     void *several = open_several();
     for (uint32_t number = CG_OP_CONV; number <= CG_OP_CONV_BACKWARD_WEIGHT; number++) {
-        check_one_number(several, number, NAN);
-        check_one_number(several, number, 1e38f);
+        check_one_number(several, number, 0.5, NAN);
+        check_one_number(several, number, 0, -1e38f);
+        check_one_number(several, number, 1, 1e38f);
     }
     cg_backend_cpu.close(several);
 }

@@ -13,7 +13,8 @@ typedef struct conv_case {
 
 /* One tap, odd sizes, strides with what they leave over, dilation, groups, a filter a channel, padding beyond the
  * kernel, one axis and three, an image as large as the kernel, more than one tile, more than one block of columns, as
- * many channels as Winograd's filtering is for, and as few as the rows of a weight's gradient are. */
+ * many channels as Winograd's filtering is for, and as few as the rows of a weight's gradient are; both with a stride
+ * along one axis, which neither takes. */
 static const conv_case conv_cases[] = {
     {1, 1, 1, {1, 1, 1}, {1, 1, 1}, {.groups = 1, .stride = {1, 1, 1}, .dilation = {1, 1, 1}}},
     {2, 3, 5, {1, 5, 7}, {1, 3, 3}, {.groups = 1, .stride = {1, 1, 1}, .padding = {0, 1, 1}, .dilation = {1, 1, 1}}},
@@ -39,6 +40,8 @@ static const conv_case conv_cases[] = {
     {3, 1, 6, {1, 11, 13}, {1, 5, 5}, {.groups = 1, .stride = {1, 1, 1}, .padding = {0, 2, 2}, .dilation = {1, 1, 1}}},
     {1, 2, 3, {1, 9, 23}, {1, 7, 7}, {.groups = 1, .stride = {1, 1, 1}, .padding = {0, 0, 1}, .dilation = {1, 1, 1}}},
     {19, 1, 5, {1, 2, 9}, {1, 3, 3}, {.groups = 1, .stride = {1, 1, 1}, .padding = {0, 1, 2}, .dilation = {1, 1, 1}}},
+    {2, 1, 6, {1, 12, 11}, {1, 3, 3}, {.groups = 1, .stride = {1, 2, 1}, .padding = {0, 1, 1}, .dilation = {1, 1, 1}}},
+    {1, 33, 34, {1, 17, 6}, {1, 3, 3}, {.groups = 1, .stride = {1, 2, 1}, .padding = {0, 1, 1}, .dilation = {1, 1, 1}}},
 };
 
 /* The three kinds have the same three operands, each with another one as its output; conv may have a bias. */

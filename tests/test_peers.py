@@ -24,6 +24,39 @@ for number, line in enumerate(sys.stdin):
 PAGE = "# Before\n<!-- written by tools/bench/peers.py -->\nold\n<!-- the end of what it wrote -->\nafter\n"
 
 
+class GpuBounds(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def run_bounds(self, page):
+        rows = [{"name": "relu", "pass": "both", "flops": None, "bytes": 1638 * 10**6}, {"name": "relu", "pass": "forward", "flops": None, "bytes": 1},
+                {"name": "matmul-1", "pass": "both", "flops": 453 * 10**11, "bytes": 1000}]
+        bench = self.folder / "bench.json"
+        bench.write_text(json.dumps(rows))
+        return subprocess.run([sys.executable, PEERS.parent / "gpu_bounds.py", bench, "--docs", page], capture_output=True, text=True, timeout=60)
+
+    def test_the_longer_of_two_times_is_written_between_the_marks(self):
+        page = self.folder / "page.md"
+        page.write_text("before\n<!-- written by tools/bench/gpu_bounds.py -->\nold\n<!-- the end of what gpu_bounds.py wrote -->\nafter\n")
+        done = self.run_bounds(page)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        text = page.read_text()
+        self.assertTrue(text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text, text)
+        memory, arithmetic = (line.strip("| ").split(" | ") for line in text.splitlines() if "both" in line)
+        self.assertEqual(memory[:5], ["relu, both", "0.00", "1638.0", "0", "1e+03"], "1638 MB at 1638 GB/s")
+        self.assertGreater(float(arithmetic[4]), 1e6, "45.3 Tflop at 45.3 TFLOP/s, and what the loop leaves of it")
+        self.assertLess(float(arithmetic[4]), 1.25e6)
+
+    def test_a_page_without_marks_is_left_alone(self):
+        page = self.folder / "page.md"
+        page.write_text("nothing\n")
+        done = self.run_bounds(page)
+        self.assertEqual((done.returncode, page.read_text()), (1, "nothing\n"))
+        self.assertIn("to write between", done.stderr)
+
+
 class Peers(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

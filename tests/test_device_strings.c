@@ -101,3 +101,17 @@ Test(device_strings, that_are_too_long_say_how_long_they_may_be) {
     cr_expect_eq(cg_device_open(string, &device), CG_ERR_SYNTAX);
     cr_expect_not_null(strstr(cg_error_message(), "599 characters: at most 511"), "%s", cg_error_message());
 }
+
+/* Not a string, but what a device is opened with as well. */
+Test(device_strings, open_nothing_beside_an_unknown_pass_of_the_plan) {
+    cg_device *device;
+    setenv("CLGRAD_PLAN", "memory,chain", 1);
+    cr_expect_eq(cg_device_open("reference", &device), CG_ERR_ARGUMENT);
+    cr_expect(strstr(cg_error_message(), "CLGRAD_PLAN=memory,chain: 'chain'") != NULL, "%s", cg_error_message());
+    static const char *const known[] = {"none", "memory", "chains", "chains,memory", ""};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        setenv("CLGRAD_PLAN", known[i], 1);
+        cr_expect_eq(cg_device_open("reference", &device), CG_OK, "%s", cg_error_message());
+        cg_device_close(device);
+    }
+}

@@ -24,7 +24,7 @@ typedef enum cg_mode {
 
 /* A tape on one device, in train mode; NULL when memory is out (cg_error_message). CLGRAD_EAGER=1 makes it run each op
  * at once; CLGRAD_PLAN names the passes over a list that are wanted: "memory" (places in one buffer), "chains" (of
- * elementwise ops), "memory,chains" (as without it), "none". */
+ * elementwise ops), "memory,chains" (as without it), "none"; no device opens where it has another name. */
 CG_API cg_tape *cg_tape_create(cg_device *device);
 
 /* Begins the tape's random numbers anew: dropout and the like draw by (seed, steps run since, place in the step). A new

@@ -10,6 +10,7 @@
 #include "device_string.h"
 #include "dispatch.h"
 #include "half.h"
+#include "plan.h"
 #include "registry.h"
 
 /* Written out, a device has its profile even where nobody asked for one, then its other options. */
@@ -238,6 +239,7 @@ cg_status cg_device_open(const char *string, cg_device **device) {
         string = variable != NULL && variable[0] != '\0' ? variable : "auto";
     }
     cg_device_string parsed;
+    CG_TRY(cg_plan_check());
     CG_TRY(cg_device_string_parse(string, &parsed));
     if (strcmp(parsed.backend, "auto") != 0) {
         return open_parsed(&parsed, device);

@@ -11,9 +11,35 @@
 #define NONE SIZE_MAX
 #define ALIGNMENT 256 /* what any device's vectors and libraries want */
 
+static const char *passes_wanted(void) {
+    const char *wanted = getenv("CLGRAD_PLAN");
+    return wanted != NULL && wanted[0] != '\0' ? wanted : "memory,chains";
+}
+
+static bool is_word(const char *text, size_t length, const char *word) {
+    return strlen(word) == length && strncmp(text, word, length) == 0;
+}
+
 bool cg_plan_has(const char *pass) {
-    const char *passes = getenv("CLGRAD_PLAN");
-    return passes == NULL || strstr(passes, pass) != NULL;
+    bool has = false;
+    for (const char *at = passes_wanted(); *at != '\0';) {
+        size_t length = strcspn(at, ",");
+        has = has || is_word(at, length, pass);
+        at += length + (at[length] == ',');
+    }
+    return has;
+}
+
+cg_status cg_plan_check(void) {
+    for (const char *at = passes_wanted(); *at != '\0';) {
+        size_t length = strcspn(at, ",");
+        if (!is_word(at, length, "memory") && !is_word(at, length, "chains") && !is_word(at, length, "none")) {
+            return cg_fail(CG_ERR_ARGUMENT, "CLGRAD_PLAN=%s: '%.*s' is none of memory, chains and none",
+                           passes_wanted(), (int)length, at);
+        }
+        at += length + (at[length] == ',');
+    }
+    return CG_OK;
 }
 
 bool cg_plan_wanted(const cg_device *device) {

@@ -37,6 +37,9 @@ typedef struct cg_plan {
 /* Whether CLGRAD_PLAN has this pass: "memory", "chains". Unset it has all, else it is a list of names or "none". */
 bool cg_plan_has(const char *pass);
 
+/* Whether all its names are known; asked when a device is opened. */
+cg_status cg_plan_check(void);
+
 /* Whether the memory of steps of a device is planned: not on a simulator, which checks the bounds of buffers. */
 bool cg_plan_wanted(const cg_device *device);
 

@@ -3,6 +3,7 @@ cost on OpenCL. Usage: test_bench.py COMMAND"""
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -297,18 +298,15 @@ class Batches(unittest.TestCase):
             rows = [line.split() for line in done.stdout.splitlines() if line.startswith("batches") and f" {name} " in line]
             x, t = [float(row[3]) for row in rows], [float(row[5]) for row in rows]
             self.assertEqual(x, [16, 32, 64, 128, 256, 512, 1024])
-            constant, slope = self.line(x, t)
-            error, at = max((abs(ms / (constant + slope * n) - 1), n) for n, ms in zip(x, t))
-            self.assertIn(f"{name}: a step of n rows takes {constant:.3f} ms + n * {1e3 * slope:.3f} us; "
-                          f"{100 * error:.0f} % from that at most, at n = {at:.0f}\n", done.stdout)
+            found = re.search(rf"{name}: a step of n rows takes ([\d.]+) ms \+ n \* ([\d.]+) us; (\d+) % from that at most", done.stdout)
+            constant, slope, error = float(found[1]), float(found[2]) / 1e3, float(found[3]) / 100
+            self.assertLess(self.farthest(constant, slope, x, t), error + 0.01, "all are as near as it says")
+            for other in (0.9, 1.1):
+                self.assertGreater(self.farthest(constant * other + 0.001, slope / other, x, t), error - 0.01, "and no other line is nearer")
 
     @staticmethod
-    def line(x, t):
-        """Least squares of relative errors, by the normal equations of (1 / t, n / t) against 1."""
-        a, b = [1 / ms for ms in t], [n / ms for n, ms in zip(x, t)]
-        dot = lambda u, v: sum(p * q for p, q in zip(u, v))
-        determinant = dot(a, a) * dot(b, b) - dot(a, b) ** 2
-        return (dot(b, b) * sum(a) - dot(a, b) * sum(b)) / determinant, (dot(a, a) * sum(b) - dot(a, b) * sum(a)) / determinant
+    def farthest(constant, slope, x, t):
+        return max(abs(ms / (constant + slope * n) - 1) for n, ms in zip(x, t))
 
 
 class Tune(unittest.TestCase):

@@ -7,26 +7,30 @@ static const double batches[] = {16, 32, 64, 128, 256, 512, 1024};
 
 #define COUNT (sizeof batches / sizeof *batches)
 
-bench_line bench_fit(const double *x, const double *ms, size_t count) {
-    double w = 0, wx = 0, wxx = 0, wy = 0, wxy = 0;
-    for (size_t i = 0; i < count; i++) { /* a weight of 1 / ms^2 makes errors relative ones */
-        double weight = 1 / (ms[i] * ms[i]);
-        w += weight;
-        wx += weight * x[i];
-        wxx += weight * x[i] * x[i];
-        wy += weight * ms[i];
-        wxy += weight * x[i] * ms[i];
-    }
-    bench_line line = {.slope = (w * wxy - wx * wy) / (w * wxx - wx * wx)};
-    line.constant = (wy - line.slope * wx) / w;
+/* The line through 0 at -`rows`, as long before the first row as the constant takes: its slope is in the middle of the
+ * least and the largest that the points ask for. */
+static bench_line line_from(double rows, const double *x, const double *ms, size_t count) {
+    double least = INFINITY, most = 0;
+    bench_line line = {0};
     for (size_t i = 0; i < count; i++) {
-        double error = fabs(ms[i] / (line.constant + line.slope * x[i]) - 1);
-        if (error > line.error) {
-            line.error = error;
-            line.farthest = x[i];
-        }
+        double slope = ms[i] / (rows + x[i]);
+        line.farthest = slope > most || slope < least ? x[i] : line.farthest; /* both ends are as far */
+        least = fmin(least, slope);
+        most = fmax(most, slope);
     }
+    line.slope = (least + most) / 2;
+    line.constant = rows * line.slope;
+    line.error = (most - least) / (most + least);
     return line;
+}
+
+bench_line bench_fit(const double *x, const double *ms, size_t count) {
+    bench_line best = {.error = INFINITY};
+    for (int i = 0; i <= 16 * (int)x[count - 1]; i++) {
+        bench_line line = line_from(i / 16.0, x, ms, count);
+        best = line.error < best.error ? line : best;
+    }
+    return best;
 }
 
 /* The work with another batch: an epoch of as many steps as are waited for together. */

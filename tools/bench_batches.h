@@ -8,8 +8,8 @@
  * output is no JSON, the line through them: what a step costs whatever its batch, and a row of it. */
 cg_status bench_batches(bench_output *output, cg_device *device, const bench_options *options) CG_MUST_USE;
 
-/* The line through times (ms) of steps at those batches that has the least relative errors, and the largest error left,
- * a share of the time that the line has there. */
+/* The line through times (ms) of steps at those batches whose largest error is the least that a line from 0 or more
+ * rows before the first can have: a share of the time that the line has there. */
 typedef struct bench_line {
     double constant, slope, error;
     double farthest; /* the batch of that error */

@@ -287,6 +287,29 @@ Test(half, weights_are_kept_so_and_back) {
     cg_device_close(device);
 }
 
+Test(half, what_is_kept_so_is_written_and_copied_as_f32) {
+    cg_device *device = test_device_open();
+    const float values[] = {1, -2.5f, 65504, 1e-7f, 3.14159f, INFINITY};
+    float back[6];
+    for (int k = 0; k < 2; k++) {
+        const format *f = k == 0 ? &f16 : &bf16;
+        cg_tensor *x = test_tensor(device, CG_SHAPE(2, 3), NULL), *copy;
+        cr_assert(cg_tensor_keep_as(x, f->dtype) == CG_OK && cg_tensor_dtype(x) == CG_F32, "%s", cg_error_message());
+        cr_assert(cg_tensor_write_f32(x, values, 6) == CG_OK, "%s", cg_error_message());
+        cr_assert(cg_tensor_to(x, device, &copy) == CG_OK, "%s", cg_error_message());
+        cr_assert(cg_tensor_read_f32(copy, back, 6) == CG_OK, "%s", cg_error_message());
+        for (int i = 0; i < 6; i++) {
+            cr_expect_eq(back[i], nearest(f, (double)values[i]), "%g as %s", (double)values[i],
+                         cg_dtype_name(f->dtype));
+        }
+        cr_assert(cg_tensor_write_f32(copy, values, 6) == CG_OK && cg_tensor_read_f32(copy, back, 6) == CG_OK);
+        cr_expect_arr_eq(back, values, sizeof back, "a copy is not kept so");
+        cg_tensor_destroy(x);
+        cg_tensor_destroy(copy);
+    }
+    cg_device_close(device);
+}
+
 Test(half, scaled_gradients_come_back_or_are_left_out) {
     cg_device *device = test_device_open();
     cg_tape *tape = cg_tape_create(device);

@@ -18,7 +18,7 @@
 #define CG_ITEM_ROWS 4
 #endif
 
-/* Functions that are called with local memory: drivers lose it in those that they do not inline. */
+/* Functions that are called with local memory: PoCL loses it in those that are not inlined. */
 #define INSIDE static inline __attribute__((always_inline))
 
 #define ITEMS 256

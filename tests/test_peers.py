@@ -54,7 +54,7 @@ class GpuBounds(unittest.TestCase):
         page.write_text("nothing\n")
         done = self.run_bounds(page)
         self.assertEqual((done.returncode, page.read_text()), (1, "nothing\n"))
-        self.assertIn("to write between", done.stderr)
+        self.assertIn("has not both marks once", done.stderr)
 
 
 class Peers(unittest.TestCase):

@@ -20,24 +20,28 @@ static bool is_word(const char *text, size_t length, const char *word) {
     return strlen(word) == length && strncmp(text, word, length) == 0;
 }
 
+/* The length of the name that begins at *at, which goes to the next one. */
+static size_t take_name(const char **at) {
+    size_t length = strcspn(*at, ",");
+    *at += length + ((*at)[length] == ',');
+    return length;
+}
+
 bool cg_plan_has(const char *pass) {
     bool has = false;
-    for (const char *at = passes_wanted(); *at != '\0';) {
-        size_t length = strcspn(at, ",");
-        has = has || is_word(at, length, pass);
-        at += length + (at[length] == ',');
+    for (const char *name = passes_wanted(), *at = name; *name != '\0'; name = at) {
+        has = is_word(name, take_name(&at), pass) || has;
     }
     return has;
 }
 
 cg_status cg_plan_check(void) {
-    for (const char *at = passes_wanted(); *at != '\0';) {
-        size_t length = strcspn(at, ",");
-        if (!is_word(at, length, "memory") && !is_word(at, length, "chains") && !is_word(at, length, "none")) {
+    for (const char *name = passes_wanted(), *at = name; *name != '\0'; name = at) {
+        size_t length = take_name(&at);
+        if (!is_word(name, length, "memory") && !is_word(name, length, "chains") && !is_word(name, length, "none")) {
             return cg_fail(CG_ERR_ARGUMENT, "CLGRAD_PLAN=%s: '%.*s' is none of memory, chains and none",
-                           passes_wanted(), (int)length, at);
+                           passes_wanted(), (int)length, name);
         }
-        at += length + (at[length] == ',');
     }
     return CG_OK;
 }

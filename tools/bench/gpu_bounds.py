@@ -12,7 +12,8 @@ import argparse
 import csv
 import json
 import pathlib
-import sys
+
+import page
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MARKS = "<!-- written by tools/bench/gpu_bounds.py -->", "<!-- the end of what gpu_bounds.py wrote -->"
@@ -49,14 +50,6 @@ def table(rows, bounds):
     return lines
 
 
-def write_docs(path, lines):
-    before, begin, rest = path.read_text().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not begin or not end:
-        sys.exit(f"gpu_bounds.py: {path} has no '{MARKS[0]}' and '{MARKS[1]}' to write between")
-    path.write_text("\n".join([before + begin, *lines, end + after]))
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bench", type=pathlib.Path, help="what clgrad bench --json printed")
@@ -66,7 +59,7 @@ def main():
     lines = table(rows, loop_bounds(ROOT / "docs/gpu-report.csv"))
     print("\n".join(lines))
     if options.docs:
-        write_docs(options.docs, lines)
+        page.write(options.docs, MARKS, [MARKS[0], *lines, MARKS[1]])
 
 
 if __name__ == "__main__":

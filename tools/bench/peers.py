@@ -22,6 +22,8 @@ import subprocess
 import sys
 import time
 
+import page
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORKER = pathlib.Path(__file__).with_name("torch_works.py")
 MARKS = "<!-- written by tools/bench/peers.py -->", "<!-- the end of what it wrote -->"
@@ -256,19 +258,6 @@ def section(options, rows, memory, about, before, seconds):
     ]
 
 
-def read_page(path):
-    page = path.read_text()
-    if page.count(MARKS[0]) != 1 or page.count(MARKS[1]) != 1:
-        sys.exit(f"peers.py: {path} has not both marks once: {MARKS[0]} and {MARKS[1]}")
-    return page
-
-
-def write_docs(path, lines):
-    page = read_page(path)
-    head, tail = page.split(MARKS[0])[0], page.split(MARKS[1])[1]
-    path.write_text(head + "\n".join(lines) + tail)
-
-
 def given_without_python(arguments):
     """The command as a page shows it: where a reader's Python lies is the reader's business."""
     given = [word for word in arguments]
@@ -306,7 +295,7 @@ def main():
     options = parse(sys.argv[1:])
     environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads))
     if options.docs:
-        read_page(options.docs)  # before minutes are spent
+        page.read(options.docs, MARKS)  # before minutes are spent
     before, begin = os.getloadavg(), time.monotonic()
     works = choose(options)
     rows, about = measure(options, works, environment)
@@ -316,7 +305,7 @@ def main():
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
     if options.docs:
-        write_docs(options.docs, section(options, rows, memory, about, before, time.monotonic() - begin))
+        page.write(options.docs, MARKS, section(options, rows, memory, about, before, time.monotonic() - begin))
 
 
 if __name__ == "__main__":

@@ -52,24 +52,36 @@ static void set_sizes(tile_plan *plan) {
     cl_ulong weight = (cl_ulong)filters * channels * taps;
     switch (conv->pass) {
     case OCL_CONV_FORWARD:
-        plan->p = (tile_product){.rows = filters, .columns = images * outputs, .terms = channels * taps};
-        plan->p.row_step = channels * taps;
-        plan->p.result_step = outputs;
-        plan->p.a_group = weight, plan->p.b_group = x, plan->p.c_group = y;
+        plan->p = (tile_product){.rows = filters,
+                                 .columns = images * outputs,
+                                 .terms = channels * taps,
+                                 .row_step = channels * taps,
+                                 .result_step = outputs,
+                                 .a_group = weight,
+                                 .b_group = x,
+                                 .c_group = y};
         set_operands(plan, conv->weight, conv->x, conv->y);
         break;
     case OCL_CONV_INPUT:
-        plan->p = (tile_product){.rows = channels, .columns = images * inputs, .terms = filters * taps};
-        plan->p.row_step = taps;
-        plan->p.result_step = inputs;
-        plan->p.a_group = weight, plan->p.b_group = y, plan->p.c_group = x;
+        plan->p = (tile_product){.rows = channels,
+                                 .columns = images * inputs,
+                                 .terms = filters * taps,
+                                 .row_step = taps,
+                                 .result_step = inputs,
+                                 .a_group = weight,
+                                 .b_group = y,
+                                 .c_group = x};
         set_operands(plan, conv->weight, conv->y, conv->x);
         break;
     default:
-        plan->p = (tile_product){.rows = filters, .columns = channels * taps, .terms = images * outputs};
-        plan->p.row_step = outputs;
-        plan->p.result_step = channels * taps;
-        plan->p.a_group = y, plan->p.b_group = x, plan->p.c_group = weight;
+        plan->p = (tile_product){.rows = filters,
+                                 .columns = channels * taps,
+                                 .terms = images * outputs,
+                                 .row_step = outputs,
+                                 .result_step = channels * taps,
+                                 .a_group = y,
+                                 .b_group = x,
+                                 .c_group = weight};
         set_operands(plan, conv->y, conv->x, conv->weight);
     }
     plan->p.bias_at = s->bias_at;
@@ -156,6 +168,6 @@ cg_status ocl_conv_tiles(const ocl_convolution *conv) {
     if (plan.p.parts > 1) {
         return multiply_parts(&plan);
     }
-    plan.p.add = (cl_ulong)conv->sizes.add;
+    plan.p.add = conv->sizes.add;
     return multiply(&plan, plan.c->buffer);
 }

@@ -123,8 +123,23 @@ Test(kernels_cpu, convolutions_keep_nan_and_huge_numbers_where_they_belong) {
     cg_backend_cpu.close(several);
 }
 
-/* Every tile that this processor runs, by the shapes of the matmul cases; a NULL tile means the vector loops. */
-static void check_own(cpu_device *device, const cpu_tile *tile, int variant, bool add) {
+typedef cg_status (*own_product)(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm);
+
+static cg_status vector_product(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {
+    (void)tile;
+    return cpu_gemm_vector(device, gemm);
+}
+
+/* Whether the narrow loops took the last product. */
+static bool was_narrow;
+
+static cg_status narrow_product(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {
+    was_narrow = cpu_gemm_is_narrow(tile, gemm);
+    return was_narrow ? cpu_gemm_narrow(device, tile, gemm) : cpu_gemm_blocked(device, tile, gemm);
+}
+
+/* Our own products by the shapes of the matmul cases. */
+static void check_own(cpu_device *device, own_product multiply, const cpu_tile *tile, int variant, bool add) {
     twin t;
     twin_build(&t, CG_OP_MATMUL, variant, (uint64_t)variant + 1);
     const cg_matmul_attrs *a = &t.attrs.matmul;
@@ -144,9 +159,9 @@ static void check_own(cpu_device *device, const cpu_tile *tile, int variant, boo
                          cpu_floats(&t.single.inputs[0]) + i * a->stride_a,
                          cpu_floats(&t.single.inputs[1]) + i * a->stride_b,
                          cpu_floats(&t.single.outputs[0]) + i * a->stride_c};
-        cr_assert((tile != NULL ? cpu_gemm_blocked(device, tile, &gemm) : cpu_gemm_vector(device, &gemm)) == CG_OK);
+        cr_assert(multiply(device, tile, &gemm) == CG_OK);
     }
-    twin_compare(&t, tile != NULL ? tile->name : "vector loops", variant);
+    twin_compare(&t, tile->name, variant);
     twin_end(&t);
 }
 
@@ -164,21 +179,40 @@ Test(kernels_cpu, blocked_products_agree_with_every_tile) {
     for (int tile = 0; tile < count; tile++) {
         for (int variant = 0; variant < 16 * twin_product_count; variant++) {
             if (has_work(variant) && !(variant & 4)) {
-                check_own(several, tiles[tile], variant, false);
-                check_own(several, tiles[tile], variant, true);
+                check_own(several, cpu_gemm_blocked, tiles[tile], variant, false);
+                check_own(several, cpu_gemm_blocked, tiles[tile], variant, true);
             }
         }
     }
     cg_backend_cpu.close(several);
 }
 
+Test(kernels_cpu, narrow_products_agree_with_every_tile) {
+    const cpu_tile *tiles[CPU_TILES];
+    int count = cpu_tiles(tiles), narrow = 0;
+    void *several = open_several();
+    for (int tile = 0; tile < count; tile++) {
+        for (int variant = 0; variant < 16 * twin_product_count; variant++) {
+            if (has_work(variant) && !(variant & 4) && twin_products[variant / 16][1] > 256) {
+                check_own(several, narrow_product, tiles[tile], variant, false);
+                narrow += was_narrow;
+                check_own(several, narrow_product, tiles[tile], variant, true);
+            }
+        }
+    }
+    cr_assert(narrow >= 8 * count, "of the products only %d are narrow", narrow);
+    cg_backend_cpu.close(several);
+}
+
 Test(kernels_cpu, products_with_a_vector_agree) {
+    const cpu_tile *tiles[CPU_TILES];
+    cpu_tiles(tiles);
     void *several = open_several();
     for (int variant = 0; variant < 16 * twin_product_count; variant++) {
         const int64_t *size = twin_products[variant / 16];
         if ((size[1] == 1 || size[2] == 1) && has_work(variant) && !(variant & 4)) {
-            check_own(several, NULL, variant, false);
-            check_own(several, NULL, variant, true);
+            check_own(several, vector_product, tiles[0], variant, false);
+            check_own(several, vector_product, tiles[0], variant, true);
         }
     }
     cg_backend_cpu.close(several);

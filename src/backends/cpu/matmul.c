@@ -71,16 +71,20 @@ static void multiply_parts(void *context, int64_t begin, int64_t end) {
     }
 }
 
-/* The gradient of a narrow layer's weight over very many rows: libraries stream the large matrix badly. */
-static bool streams(const cpu_gemm *gemm) {
-    return gemm->transpose_a && gemm->n <= 16 && gemm->m > 16 && gemm->m * gemm->k > STREAM_FLOATS;
+/* A narrow layer over very many rows, or the gradient of its weight: libraries stream the large matrix badly. */
+static bool streams(const cpu_tile *tile, const cpu_gemm *gemm) {
+    bool weight = gemm->transpose_a && gemm->n <= 16 && gemm->m > 16;
+    return gemm->m * gemm->k > STREAM_FLOATS && (weight || cpu_gemm_is_narrow(tile, gemm));
 }
 
 static cg_status multiply(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {
-    if (!streams(gemm) && cpu_gemm_library(gemm, device->threads)) {
+    if (!streams(tile, gemm) && cpu_gemm_library(gemm, device->threads)) {
         return CG_OK;
     }
-    return gemm->m == 1 || gemm->n == 1 ? cpu_gemm_vector(device, gemm) : cpu_gemm_blocked(device, tile, gemm);
+    if (gemm->m == 1 || gemm->n == 1) {
+        return cpu_gemm_vector(device, gemm);
+    }
+    return cpu_gemm_is_narrow(tile, gemm) ? cpu_gemm_narrow(device, tile, gemm) : cpu_gemm_blocked(device, tile, gemm);
 }
 
 static cg_status multiply_batch(cpu_device *device, batch *all) {

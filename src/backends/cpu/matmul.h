@@ -14,11 +14,23 @@ typedef struct cpu_gemm {
     float *c;
 } cpu_gemm;
 
+/* Sums over k of some rows of a, where they are, times packed b: c = sums (+ c where `add`). Two rows from `ahead` on
+ * are asked of memory, for later. */
+typedef struct cpu_tile_rows {
+    int64_t k, lda, ldc;
+    const float *a, *b;
+    float *c;
+    bool add;
+    const float *ahead;
+} cpu_tile_rows;
+
 /* A piece of c that stays in registers: rows x columns sums over k of packed a [k, rows] and b [k, columns]. */
 typedef struct cpu_tile {
     const char *name;
     int rows, columns;
     void (*run)(int64_t k, const float *a, const float *b, float *c);
+    void (*run_wide)(const cpu_tile_rows *work); /* rows x columns, b [k, columns] */
+    void (*run_high)(const cpu_tile_rows *work); /* 2 rows x columns / 2, b [k, columns / 2] */
 } cpu_tile;
 
 #define CPU_TILE_MAX_ROWS 12
@@ -39,6 +51,12 @@ cg_status cpu_gemm_blocked(cpu_device *device, const cpu_tile *tile, const cpu_g
 /* The same by one thread in memory of cpu_gemm_blocked_bytes(). */
 void cpu_gemm_blocked_serial(const cpu_tile *tile, const cpu_gemm *gemm, void *memory);
 size_t cpu_gemm_blocked_bytes(void);
+
+/* Whether cpu_gemm_narrow takes the product: many rows, few columns, no transposed a. */
+bool cpu_gemm_is_narrow(const cpu_tile *tile, const cpu_gemm *gemm);
+
+/* The product of a narrow b with all threads; its bits depend on the tile, not on the threads. */
+cg_status cpu_gemm_narrow(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm);
 
 /* The product for m or n of 1 with all threads; its bits do not depend on them. */
 cg_status cpu_gemm_vector(cpu_device *device, const cpu_gemm *gemm);

@@ -22,4 +22,40 @@ TILE_TARGET static void TILE(run)(int64_t k, const float *a, const float *b, flo
     }
 }
 
-static const cpu_tile TILE(tile) = {TILE_NAME, TILE_ROWS, 2 * TILE_WIDTH, TILE(run)};
+/* `rows` and `vectors` are constants where this is called, so that the sums stay in registers. */
+TILE_TARGET static inline __attribute__((always_inline)) void TILE(run_rows)(const cpu_tile_rows *work, int rows,
+                                                                             int vectors) {
+    const float *a = work->a, *b = work->b;
+    TILE(vector) sums[2 * TILE_ROWS][2] = {{{0}}};
+    for (int64_t l = 0; l < work->k; l++, a++, b += vectors * TILE_WIDTH) {
+        TILE(vector) left = *(const TILE(vector) *)b;
+        TILE(vector) right = *(const TILE(vector) *)(b + (vectors - 1) * TILE_WIDTH);
+        __builtin_prefetch(work->ahead + l, 0, 2);
+        __builtin_prefetch(work->ahead + work->lda + l, 0, 2);
+        UNROLLED for (int row = 0; row < rows; row++) {
+            sums[row][0] += a[row * work->lda] * left;
+            if (vectors > 1) {
+                sums[row][1] += a[row * work->lda] * right;
+            }
+        }
+    }
+    UNROLLED for (int row = 0; row < rows; row++) {
+        UNROLLED for (int side = 0; side < vectors; side++) {
+            TILE(vector) *c = (TILE(vector) *)(work->c + row * work->ldc + side * TILE_WIDTH);
+            if (work->add) {
+                sums[row][side] += *c;
+            }
+            *c = sums[row][side];
+        }
+    }
+}
+
+TILE_TARGET static void TILE(run_wide)(const cpu_tile_rows *work) {
+    TILE(run_rows)(work, TILE_ROWS, 2);
+}
+
+TILE_TARGET static void TILE(run_high)(const cpu_tile_rows *work) {
+    TILE(run_rows)(work, 2 * TILE_ROWS, 1);
+}
+
+static const cpu_tile TILE(tile) = {TILE_NAME, TILE_ROWS, 2 * TILE_WIDTH, TILE(run), TILE(run_wide), TILE(run_high)};

@@ -1,0 +1,127 @@
+/*
+ * Products of many rows and few columns, as in a narrow layer's forward pass, which libraries do badly: packing such an
+ * `a` costs as much as a good part of the product. Here b is packed once, as a whole, and stays in the second cache,
+ * and the rows of a are read where they are, each once.
+ */
+#include <string.h>
+
+#include "matmul.h"
+
+#define MOST_COLUMNS 96
+#define LEAST_ROWS 256
+#define LEAST_K 64
+#define MOST_B 98304 /* floats of packed b: 384 KiB */
+#define BLOCK_K 512
+#define WORK_GRAIN 131072 /* multiply-adds */
+
+typedef struct narrow {
+    const cpu_tile *tile;
+    const cpu_gemm *gemm;
+    int64_t block;       /* of k */
+    int64_t wide, width; /* columns in wide panels, and with those of the high one; the last are zeros */
+    float *packed;       /* block after block its panels [block, columns of the panel] */
+} narrow;
+
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static narrow narrow_of(const cpu_tile *tile, const cpu_gemm *gemm) {
+    int64_t blocks = (gemm->k + BLOCK_K - 1) / BLOCK_K, rest = gemm->n % tile->columns, half = tile->columns / 2;
+    int64_t wide = gemm->n - rest + (rest > half ? tile->columns : 0);
+    return (narrow){.tile = tile,
+                    .gemm = gemm,
+                    .block = (gemm->k + blocks - 1) / blocks,
+                    .wide = wide,
+                    .width = wide + (rest > 0 && rest <= half ? half : 0)};
+}
+
+bool cpu_gemm_is_narrow(const cpu_tile *tile, const cpu_gemm *gemm) {
+    return !gemm->transpose_a && gemm->n > 1 && gemm->n <= MOST_COLUMNS && gemm->m >= LEAST_ROWS &&
+           gemm->k >= LEAST_K && narrow_of(tile, gemm).width * gemm->k <= MOST_B;
+}
+
+static void pack(const narrow *work) {
+    const cpu_gemm *gemm = work->gemm;
+    int64_t line = gemm->transpose_b ? gemm->ldb : 1, step = gemm->transpose_b ? 1 : gemm->ldb;
+    for (int64_t l = 0; l < gemm->k; l += work->block) {
+        int64_t k = smaller(work->block, gemm->k - l), wide = smaller(work->wide, gemm->n);
+        const float *from = gemm->b + l * step;
+        float *to = work->packed + l * work->width;
+        cpu_gemm_pack(from, line, step, wide, k, work->tile->columns, to);
+        if (wide < gemm->n) {
+            cpu_gemm_pack(from + wide * line, line, step, gemm->n - wide, k, work->tile->columns / 2, to + wide * k);
+        }
+    }
+}
+
+/* One tile's work within a block of k; every tile asks for two more of the rows that come next. */
+static cpu_tile_rows rows_of(const narrow *work, int64_t first, int64_t l, int64_t tile) {
+    const cpu_gemm *gemm = work->gemm;
+    int64_t height = 2 * work->tile->rows, lda = gemm->lda;
+    const float *a = gemm->a + first * lda + l;
+    return (cpu_tile_rows){.k = smaller(work->block, gemm->k - l),
+                           .lda = lda,
+                           .ldc = work->width,
+                           .a = a,
+                           .ahead = a + (height + 2 * tile % height) * lda,
+                           .add = l > 0};
+}
+
+/* As many rows as the high tile has, from row `first` on. */
+static void multiply_rows(const narrow *work, int64_t first, float *sums) {
+    const cpu_tile *tile = work->tile;
+    for (int64_t l = 0; l < work->gemm->k; l += work->block) {
+        const float *b = work->packed + l * work->width;
+        for (int64_t j = 0; j < 2 * work->wide; j += tile->columns) {
+            cpu_tile_rows rows = rows_of(work, first, l, j / tile->columns);
+            int64_t panel = j / 2 / tile->columns * tile->columns, row = j / tile->columns % 2 * tile->rows;
+            rows.a += row * rows.lda;
+            rows.b = b + panel * rows.k;
+            rows.c = sums + row * work->width + panel;
+            tile->run_wide(&rows);
+        }
+        if (work->wide < work->width) {
+            cpu_tile_rows rows = rows_of(work, first, l, 2 * work->wide / tile->columns);
+            rows.b = b + work->wide * rows.k;
+            rows.c = sums + work->wide;
+            tile->run_high(&rows);
+        }
+    }
+}
+
+static void put_row(const cpu_gemm *gemm, const float *sums, float *c) {
+    if (!gemm->add) {
+        memcpy(c, sums, (size_t)gemm->n * sizeof *c);
+        return;
+    }
+    for (int64_t j = 0; j < gemm->n; j++) {
+        c[j] += sums[j];
+    }
+}
+
+/* Groups of rows; the last one begins earlier where rows are missing, and leaves out what is done. */
+static void run_groups(void *context, int64_t begin, int64_t end) {
+    const narrow *work = context;
+    float sums[2 * CPU_TILE_MAX_ROWS * (MOST_COLUMNS + CPU_TILE_MAX_COLUMNS)];
+    int64_t height = 2 * work->tile->rows;
+    for (int64_t group = begin; group < end; group++) {
+        int64_t row = group * height, first = smaller(row, work->gemm->m - height);
+        multiply_rows(work, first, sums);
+        for (; row < smaller((group + 1) * height, work->gemm->m); row++) {
+            put_row(work->gemm, sums + (row - first) * work->width, work->gemm->c + row * work->gemm->ldc);
+        }
+    }
+}
+
+cg_status cpu_gemm_narrow(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {
+    narrow work = narrow_of(tile, gemm);
+    work.packed = cpu_scratch(device, (size_t)(work.width * gemm->k) * sizeof(float));
+    if (work.packed == NULL) {
+        return CG_ERR_MEMORY;
+    }
+    pack(&work);
+    int64_t height = 2 * tile->rows, groups = (gemm->m + height - 1) / height;
+    cpu_parallel(device, groups, WORK_GRAIN / (height * work.width * gemm->k) + 1, run_groups, &work);
+    return CG_OK;
+}

@@ -30,7 +30,7 @@ typedef struct {
 /* One plane's way into a grid: where its first element lies may be outside. */
 typedef struct {
     int d, h, w, grid_d, grid_h, grid_w, at_d, at_h, at_w;
-    int planes, behind; /* behind the last grid so many zeros follow */
+    int grid_plane, planes, behind; /* a grid's elements with the zeros behind it; behind the last so many more follow */
 } grid_copy;
 
 /* An item does one plane. (Here and below a rest is what a product leaves: Oclgrind does not know what a division and a
@@ -38,7 +38,7 @@ typedef struct {
 __kernel void to_grid(__global const float *x, ulong x_at, __global float *grid, grid_copy c) {
     int plane = (int)get_global_id(0);
     x += x_at + (ulong)plane * (ulong)(c.d * c.h * c.w);
-    grid += (ulong)plane * (ulong)(c.grid_d * c.grid_h * c.grid_w);
+    grid += (ulong)plane * (ulong)c.grid_plane;
     for (int line = 0; line < c.grid_d * c.grid_h; line++) {
         int layer = line / c.grid_h, d = layer - c.at_d, h = line - layer * c.grid_h - c.at_h;
         bool inside = d >= 0 && d < c.d && h >= 0 && h < c.h;
@@ -47,8 +47,8 @@ __kernel void to_grid(__global const float *x, ulong x_at, __global float *grid,
             grid[line * c.grid_w + i] = inside && w >= 0 && w < c.w ? x[(d * c.h + h) * c.w + w] : 0.0f;
         }
     }
-    grid += c.grid_d * c.grid_h * c.grid_w;
-    for (int i = 0; plane == c.planes - 1 && i < c.behind; i++) {
+    int end = c.grid_plane + (plane == c.planes - 1 ? c.behind : 0);
+    for (int i = c.grid_d * c.grid_h * c.grid_w; i < end; i++) {
         grid[i] = 0.0f;
     }
 }
@@ -106,12 +106,16 @@ conv_grid(__global const float *panels, __global const float *grid, __global flo
     __global const float *b = grid + image * (ulong)v.channels * v.grid_plane + column;
     vfloat tile[TILE_ROWS][CG_VECTORS];
     clear_tile(tile);
-    for (int line = 0; line < v.channels * v.kernel_d * v.kernel_h; line++) {
-        int channel = line / (v.kernel_d * v.kernel_h), rest = line - channel * (v.kernel_d * v.kernel_h);
-        int d = rest / v.kernel_h, h = rest - d * v.kernel_h;
-        __global const float *from = b + (ulong)channel * v.grid_plane + d * v.step_d + h * v.step_h;
-        for (int w = 0; w < v.kernel_w; w++, a += TILE_ROWS, from += v.step_w) {
-            add_outer_product(tile, a, 1, from);
+    for (int channel = 0; channel < v.channels; channel++, b += v.grid_plane) {
+        __global const float *layer = b;
+        for (int d = 0; d < v.kernel_d; d++, layer += v.step_d) {
+            __global const float *line = layer;
+            for (int h = 0; h < v.kernel_h; h++, line += v.step_h) {
+                __global const float *from = line;
+                for (int w = 0; w < v.kernel_w; w++, a += TILE_ROWS, from += v.step_w) {
+                    add_outer_product(tile, a, 1, from);
+                }
+            }
         }
     }
     float out[TILE_ROWS * TILE_COLUMNS + CG_WIDTH]; /* a vector of the last row may begin anywhere */
@@ -132,12 +136,11 @@ static inline void add_products(const vfloat *dy, const vfloat *x, vfloat sums[F
     }
 }
 
-/* One plane of x with one of each filter. The grid of dy has zeros in the margin. */
+/* One plane of x with one of each filter. The grid of dy has zeros in the margin, and behind it for the last vector. */
 static inline void add_plane(__global const float *x, __global const float *const *dy, const grid_conv *v,
                              vfloat sums[FILTERS][CG_TAPS]) {
     vfloat parts[FILTERS], taps[CG_TAPS];
-    int i = 0;
-    for (; i + CG_WIDTH <= v->run; i += CG_WIDTH) {
+    for (int i = 0; i < v->run; i += CG_WIDTH) {
 #pragma unroll
         for (uint f = 0; f < FILTERS; f++) {
             parts[f] = VLOAD(dy[f] + i);
@@ -145,17 +148,6 @@ static inline void add_plane(__global const float *x, __global const float *cons
 #pragma unroll
         for (uint t = 0; t < CG_TAPS; t++) {
             taps[t] = VLOAD(x + i + (int)t * v->step_w);
-        }
-        add_products(parts, taps, sums);
-    }
-    if (i < v->run) {
-#pragma unroll
-        for (uint f = 0; f < FILTERS; f++) {
-            parts[f] = load_part(dy[f] + i, v->run - i, 0.0f);
-        }
-#pragma unroll
-        for (uint t = 0; t < CG_TAPS; t++) {
-            taps[t] = load_part(x + i + (int)t * v->step_w, v->run - i, 0.0f);
         }
         add_products(parts, taps, sums);
     }

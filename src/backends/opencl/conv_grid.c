@@ -19,25 +19,26 @@ typedef struct grid_conv {
 
 typedef struct grid_copy {
     cl_int dim[3], grid[3], at[3];
-    cl_int planes, behind;
+    cl_int grid_plane, planes, behind;
 } grid_copy;
 
 /* Planes that lie in a tensor, and the grids they are copied into. */
 typedef struct planes {
     const cg_operand *tensor;
     grid_copy copy;
-    uint64_t plane, grid_plane; /* elements */
-    uint64_t each;              /* planes of an image, over all groups */
+    uint64_t plane; /* elements */
+    uint64_t each;  /* planes of an image, over all groups */
 } planes;
 
 static cl_int volume(const cl_int *dim) {
     return dim[0] * dim[1] * dim[2];
 }
 
-/* A tensor's planes of `dim` elements, `at` from the edges of a grid. */
+/* A tensor's planes of `dim` elements, `at` from the edges of a grid, which has `slack` zeros behind it. */
 static planes planes_of(const cg_operand *tensor, uint64_t each, const cl_int *dim, const cl_int *grid,
-                        const cl_int *at) {
-    planes p = {.tensor = tensor, .each = each, .plane = (uint64_t)volume(dim), .grid_plane = (uint64_t)volume(grid)};
+                        const cl_int *at, size_t slack) {
+    planes p = {.tensor = tensor, .each = each, .plane = (uint64_t)volume(dim)};
+    p.copy.grid_plane = volume(grid) + (cl_int)slack;
     for (int i = 0; i < 3; i++) {
         p.copy.dim[i] = dim[i];
         p.copy.grid[i] = grid[i];
@@ -52,7 +53,8 @@ static cg_status copy_planes(const ocl_convolution *conv, planes *p, uint64_t im
     uint64_t count = images * p->each, at = p->tensor->offset + image * p->each * p->plane;
     p->copy.planes = (cl_int)count;
     p->copy.behind = (cl_int)behind;
-    CG_TRY(ocl_scratch_get(conv->device, kind, (count * p->grid_plane + behind) * sizeof(cl_float), grid));
+    CG_TRY(
+        ocl_scratch_get(conv->device, kind, (count * (uint64_t)p->copy.grid_plane + behind) * sizeof(cl_float), grid));
     return ocl_launch(conv->device, &(ocl_call){.file = "conv_grid.cl",
                                                 .kernel = "to_grid",
                                                 .defines = "-DCG_VECTORS=2",
@@ -151,7 +153,7 @@ static cg_status run_images(const ocl_convolution *conv, tiles *t, uint64_t imag
 
 static cg_status run_tiles(const ocl_convolution *conv, tiles *t) {
     uint64_t images = (uint64_t)conv->sizes.images;
-    uint64_t at_once = images_at_once(conv, t->from.each * t->from.grid_plane);
+    uint64_t at_once = images_at_once(conv, t->from.each * (uint64_t)t->from.copy.grid_plane);
     plan_tiles(conv, t);
     CG_TRY(pack_weights(conv, t));
     for (uint64_t image = 0; image < images; image += at_once) {
@@ -178,7 +180,7 @@ static cg_status forward(const ocl_convolution *conv) {
     const ocl_conv_sizes *s = &conv->sizes;
     cl_int grid[3];
     padded(s, grid);
-    tiles t = {.from = planes_of(conv->x, in_planes(s), s->in, grid, s->padding),
+    tiles t = {.from = planes_of(conv->x, in_planes(s), s->in, grid, s->padding, 0),
                .to = conv->y,
                .grid = grid_of(s, grid, s->out)};
     t.grid.rows = s->filters;
@@ -196,7 +198,7 @@ static cg_status input(const ocl_convolution *conv) {
         at[i] = reach - s->padding[i];
     }
     tiles t = {
-        .from = planes_of(conv->y, out_planes(s), s->out, grid, at), .to = conv->x, .grid = grid_of(s, grid, s->in)};
+        .from = planes_of(conv->y, out_planes(s), s->out, grid, at, 0), .to = conv->x, .grid = grid_of(s, grid, s->in)};
     t.grid.rows = s->channels;
     t.grid.channels = s->filters;
     return run_tiles(conv, &t);
@@ -216,11 +218,13 @@ static sums sums_of(const ocl_convolution *conv) {
     cl_int grid[3];
     padded(s, grid);
     cl_int dy_grid[3] = {s->out[0], grid[1], grid[2]};
-    sums w = {.x = planes_of(conv->x, in_planes(s), s->in, grid, s->padding),
-              .dy = planes_of(conv->y, out_planes(s), s->out, dy_grid, edge),
+    size_t slack = conv->device->width; /* a run's last vector reads so far */
+    sums w = {.x = planes_of(conv->x, in_planes(s), s->in, grid, s->padding, slack),
+              .dy = planes_of(conv->y, out_planes(s), s->out, dy_grid, edge, slack),
               .grid = grid_of(s, grid, s->out)};
     w.grid.rows = s->filters;
     w.grid.channels = s->channels;
+    w.grid.grid_plane = w.x.copy.grid_plane;
     w.items = (uint64_t)(s->kernel[0] * s->kernel[1] * s->channels) * ocl_ceil((uint64_t)s->filters, FILTERS);
     snprintf(w.defines, sizeof w.defines, "-DCG_TAPS=%d", s->kernel[2] < MOST_TAPS ? s->kernel[2] : MOST_TAPS);
     return w;
@@ -233,7 +237,7 @@ static cg_status launch_sums(const ocl_convolution *conv, const sums *w, cl_mem 
                                                 .defines = w->defines,
                                                 .items = {w->items, (size_t)w->grid.groups, w->parts},
                                                 .group = 1,
-                                                .args = {ocl_memory(x), ocl_memory(dy), ocl_flag((int)w->dy.grid_plane),
+                                                .args = {ocl_memory(x), ocl_memory(dy), ocl_flag(w->dy.copy.grid_plane),
                                                          ocl_memory(to), ocl_count(to_at), ocl_flag((int)images),
                                                          ocl_struct(&w->grid, sizeof w->grid)}});
 }
@@ -268,7 +272,8 @@ static cg_status sum_images(const ocl_convolution *conv, sums *w, uint64_t image
 static cg_status weight(const ocl_convolution *conv) {
     sums w = sums_of(conv);
     uint64_t images = (uint64_t)conv->sizes.images;
-    uint64_t at_once = images_at_once(conv, w.x.each * w.x.grid_plane + w.dy.each * w.dy.grid_plane);
+    uint64_t at_once =
+        images_at_once(conv, w.x.each * (uint64_t)w.x.copy.grid_plane + w.dy.each * (uint64_t)w.dy.copy.grid_plane);
     for (uint64_t image = 0; image < images; image += at_once) {
         CG_TRY(sum_images(conv, &w, image, images - image < at_once ? images - image : at_once));
     }

@@ -3,6 +3,7 @@
  * almost no rows. An item does `each` elements; those of dweight are sums over all images, by the lanes of rows.cl.
  *
  * Variants: -DCG_LANES={1,CG_GROUP}
+ * Variants (intel): -DCG_LANES=CG_GROUP -DCG_SHUFFLE=1
  */
 #include "conv.cl"
 #include "rows.cl"

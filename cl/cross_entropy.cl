@@ -3,6 +3,7 @@
  * reads nothing: its loss is NaN, its gradient 0, and the first one to come leaves its place in the error words.
  *
  * Variants: -DCG_LANES={1,CG_GROUP} -DCG_TARGET={int,long}
+ * Variants (intel): -DCG_LANES=CG_GROUP -DCG_SHUFFLE=1 -DCG_TARGET={int,long}
  */
 #include "rows.cl"
 

@@ -4,6 +4,7 @@
  * group: two passes for mean and variance, a third to write.
  *
  * Variants: -DCG_LANES={1,CG_GROUP}
+ * Variants (intel): -DCG_LANES=CG_GROUP -DCG_SHUFFLE=1
  */
 #include "rows.cl"
 

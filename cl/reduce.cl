@@ -4,6 +4,7 @@
  * adds in the same order each time.
  *
  * Variants: -DCG_LANES={1,CG_GROUP}
+ * Variants (intel): -DCG_LANES=CG_GROUP -DCG_SHUFFLE=1
  */
 #include "rows.cl"
 

@@ -1,11 +1,21 @@
 /*
  * Rows of a matrix: sums and maxima over one row by CG_LANES items. CG_LANES 1: an item does whole rows (a CPU; short
- * rows on a GPU). Otherwise the CG_LANES items of a work-group share one and join their results in a fixed order.
+ * rows on a GPU). Otherwise the CG_LANES items of a work-group share one and join their results in a fixed order, which
+ * is the same with and without CG_SHUFFLE.
+ *
+ * CG_SHUFFLE  1: the items of a sub-group hand one another numbers without local memory
  */
 #include "prelude.cl"
 
 #ifndef CG_LANES
 #define CG_LANES 1
+#endif
+
+#ifndef CG_SHUFFLE
+#define CG_SHUFFLE 0
+#endif
+#if CG_SHUFFLE
+#pragma OPENCL EXTENSION cl_khr_subgroup_shuffle_relative : enable
 #endif
 
 #if CG_LANES > 1
@@ -50,19 +60,45 @@ static inline float vector_max(vfloat v) {
     return part[0];
 }
 
-static inline float row_join(float value, row_scratch scratch, int maximum) {
+static inline float join_two(float a, float b, int maximum) {
+    return maximum ? fmax(a, b) : a + b;
+}
+
 #if CG_LANES > 1
+/* Joins the upper half with the lower one until `left` numbers are left in scratch. */
+static inline void join_halves(row_scratch scratch, uint left, int maximum) {
     uint lane = get_local_id(0);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    scratch[lane] = value;
-    for (uint half_way = CG_LANES / 2; half_way > 0; half_way /= 2) {
+    for (uint half_way = CG_LANES / 2; half_way >= left; half_way /= 2) {
         barrier(CLK_LOCAL_MEM_FENCE);
         if (lane < half_way) {
-            float other = scratch[lane + half_way];
-            scratch[lane] = maximum ? fmax(scratch[lane], other) : scratch[lane] + other;
+            scratch[lane] = join_two(scratch[lane], scratch[lane + half_way], maximum);
         }
     }
     barrier(CLK_LOCAL_MEM_FENCE);
+}
+#endif
+
+static inline float row_join(float value, row_scratch scratch, int maximum) {
+#if CG_LANES > 1
+    barrier(CLK_LOCAL_MEM_FENCE);
+    scratch[get_local_id(0)] = value;
+#if CG_SHUFFLE
+    uint size = get_max_sub_group_size();
+    join_halves(scratch, size, maximum);
+    if (get_sub_group_id() == 0) {
+        uint lane = get_sub_group_local_id();
+        float joined = scratch[lane];
+        for (uint half_way = size / 2; half_way > 0; half_way /= 2) {
+            joined = join_two(joined, sub_group_shuffle_down(joined, half_way), maximum);
+        }
+        if (lane == 0) {
+            scratch[0] = joined;
+        }
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+#else
+    join_halves(scratch, 1, maximum);
+#endif
     return scratch[0];
 #else
     return value;

@@ -3,6 +3,7 @@
  * inner = 1; the others give each item one column, whose elements lie `inner` apart.
  *
  * Variants: -DCG_LANES={1,CG_GROUP}
+ * Variants (intel): -DCG_LANES=CG_GROUP -DCG_SHUFFLE=1
  */
 #include "rows.cl"
 

@@ -11,7 +11,7 @@
 
 #define ROWS 24
 #define INNER 40
-#define COLUMNS 20
+#define COLUMNS 150 /* rows that a work-group shares */
 
 static const char *const each[] = {"share=off",     "fp16=off",    "fp64=off",       "subgroups=off",
                                    "atomics64=off", "local=16384", "max_alloc=65536"};

@@ -180,15 +180,30 @@ static void describe_pci(cl_device_id device, const char *extensions, cg_device_
     }
 }
 
-static void describe_extensions(const cg_host *host, cl_device_id device, cg_device_info *info) {
+/* The device's list, to be freed by the caller; NULL when memory is out. */
+static char *extensions_of(const cg_host *host, cl_device_id device) {
     size_t bytes = 0;
     clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, 0, NULL, &bytes);
     char *extensions = host->alloc(bytes + 1);
+    if (extensions != NULL) {
+        extensions[0] = extensions[bytes] = '\0';
+        clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, bytes, extensions, NULL);
+    }
+    return extensions;
+}
+
+bool ocl_has_extension(const ocl_device *device, const char *name) {
+    char *extensions = extensions_of(device->host, device->id);
+    bool has = extensions != NULL && has_extension(extensions, name);
+    device->host->free(extensions);
+    return has;
+}
+
+static void describe_extensions(const cg_host *host, cl_device_id device, cg_device_info *info) {
+    char *extensions = extensions_of(host, device);
     if (extensions == NULL) {
         return;
     }
-    extensions[0] = extensions[bytes] = '\0';
-    clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, bytes, extensions, NULL);
     info->fp16 = has_extension(extensions, "cl_khr_fp16");
     info->fp64 = has_extension(extensions, "cl_khr_fp64");
     info->subgroups = has_extension(extensions, "cl_khr_subgroups") || has_extension(extensions, "cl_intel_subgroups");

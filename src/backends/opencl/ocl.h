@@ -73,6 +73,7 @@ typedef struct ocl_device {
     unsigned width;     /* floats in the kernels' vectors: 4, 8 or 16 */
     size_t group;       /* items in a work-group of the GPU shape */
     unsigned subgroup;  /* what kernels that need many registers ask Intel's compiler for; 0: it may choose */
+    bool shuffles;      /* items of a sub-group hand one another numbers: cl/rows.cl */
     char options[192];  /* for the compiler, of every program */
     char identity[512]; /* device, driver and platform with their versions: what a compiled program depends on */
     uint64_t allocated;
@@ -104,6 +105,7 @@ void ocl_check_drivers(const cg_host *host);
  */
 void ocl_start_loader(void);
 cg_status ocl_device_at(const cg_host *host, size_t index, cl_device_id *id, cg_device_info *info);
+bool ocl_has_extension(const ocl_device *device, const char *name);
 /* Whether 8 x 8 sums an item are too many: Intel's GPUs. */
 bool ocl_few_registers(const ocl_device *device);
 

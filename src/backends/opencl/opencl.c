@@ -209,9 +209,11 @@ static cg_status choose_group(ocl_device *device) {
 #define CL_DEVICE_SUB_GROUP_SIZES_INTEL 0x4108
 #endif
 
-/* Intel's GPUs whose smallest sub-group has 16 items run out of registers with the 32 that their compiler chooses. */
+/* Of Intel's GPUs those whose smallest sub-group has 16 items run out of registers with the 32 that their compiler
+ * chooses. */
 static void choose_subgroup(ocl_device *device) {
     size_t sizes[8], bytes = 0, smallest = SIZE_MAX;
+    device->shuffles = device->info.subgroups && ocl_has_extension(device, "cl_khr_subgroup_shuffle_relative");
     if (device->info.type != CG_DEVICE_GPU ||
         clGetDeviceInfo(device->id, CL_DEVICE_SUB_GROUP_SIZES_INTEL, sizeof sizes, sizes, &bytes) != CL_SUCCESS) {
         return;

@@ -75,7 +75,8 @@ ocl_lanes ocl_lanes_for(const ocl_device *device, uint64_t rows, uint64_t length
     ocl_lanes lanes = {.group = ocl_group(device), .rows_each = ocl_each(device, length)};
     bool shared = !device->cpu_shape && length >= LONG_ROW;
     size_t count = shared ? device->group : 1;
-    snprintf(lanes.defines, sizeof lanes.defines, "-DCG_LANES=%zu", count);
+    snprintf(lanes.defines, sizeof lanes.defines, "-DCG_LANES=%zu%s", count,
+             shared && device->shuffles ? " -DCG_SHUFFLE=1" : "");
     lanes.items = ocl_items(rows, lanes.rows_each) * count;
     return lanes;
 }

@@ -15,17 +15,30 @@
 #endif
 #define TILE_M 128
 #define TILE_N (CG_ITEM_ROWS * 16)
-#define DEPTH (64 / CG_ITEM_ROWS)
+#define DEPTH 16 /* 64 bytes of a matrix that is stored along k */
 #define ITEMS 256
-#define PAD 4 /* keeps float4 loads, and spreads the rows over the banks */
+#if defined(__NVPTX__) || defined(cl_nv_pragma_unroll)
+#define NVIDIA 1
+#else
+#define NVIDIA 0
+#endif
+/* Items that write what is stored along k differ in depth first, and would all write to one bank. A pad between depths
+ * parts them; where it would cost AMD one of four waves, fours of depths have their places exchanged. */
+#if NVIDIA || CG_ITEM_ROWS == 4
+#define PAD 4 /* keeps float4 loads */
+#else
+#define PAD 0
+#define SPREAD(depth) ((depth) / 4 * 8)
+#endif
+#if defined(__gfx90a__) || defined(__gfx942__) /* left alone, the compiler takes registers for three */
+#define FOUR_WAVES __attribute__((amdgpu_waves_per_eu(4)))
+#else
+#define FOUR_WAVES
+#endif
 #include "matmul_job.cl"
 
 /* How much of the loop over a block of k to unroll: all of it, but NVIDIA's compiler then takes too many registers. */
-#if defined(__NVPTX__) || defined(cl_nv_pragma_unroll)
-#define STEPS 4
-#else
-#define STEPS DEPTH
-#endif
+#define STEPS (NVIDIA ? 2 : DEPTH)
 
 /* Where an item's first four elements of a tile are: (depth, place across), by the axis that is stored without gaps. */
 static inline uint2 first_four(int along_k, uint tile) {
@@ -38,7 +51,7 @@ static inline uint2 first_four(int along_k, uint tile) {
 static inline void load_whole(__global const float *x, ulong ld, int along_k, uint2 first, uint tile, uint stride,
                               __local float *to) {
     uint step = along_k ? ITEMS / (DEPTH / 4) : ITEMS / (tile / 4), steps = (along_k ? tile : DEPTH) / step;
-    to += first.x * stride + first.y;
+    to += first.x * stride + (along_k ? first.y ^ SPREAD(first.x) : first.y);
 #pragma unroll
     for (uint i = 0; i < steps; i++) {
         float4 four = vload4(0, x + i * (step * ld));
@@ -79,6 +92,12 @@ static inline void multiply_add(__local const float *a, __local const float *b, 
 
 static inline void store_four(float4 sums, __global float *c, __global const float *bias, ulong column,
                               const product *p) {
+    if (column + 4 <= p->n) {
+        sums = p->add ? vload4(0, c) + sums : sums;
+        sums = p->has_bias ? sums + vload4(0, bias) : sums;
+        vstore4(p->relu ? select(sums, (float4)(0.0f), sums <= 0.0f) : sums, 0, c);
+        return;
+    }
     float value[4];
     vstore4(sums, 0, value);
 #pragma unroll
@@ -98,8 +117,16 @@ static inline uint my_column(void) {
     return get_local_id(0) % ITEMS_ACROSS * 4;
 }
 
-/* All whole blocks of k of a tile that lies inside both matrices. Pointers advance, so that compilers see the same
- * offsets in each step. */
+/* Where an item's numbers of depth d begin. */
+static inline __local const float *my_a(__local const float *tile, uint d) {
+    return tile + d * STRIDE_A + (CG_TRANSPOSE_A ? my_row() : my_row() ^ SPREAD(d));
+}
+
+static inline __local const float *my_b(__local const float *tile, uint d) {
+    return tile + d * STRIDE_B + (CG_TRANSPOSE_B ? my_column() ^ SPREAD(d) : my_column());
+}
+
+/* All whole blocks of k of a tile that lies inside both matrices. */
 static inline void multiply_whole(const product *p, job *j, __local float *tile_a, __local float *tile_b, block *sums) {
     uint2 first_a = first_four(!CG_TRANSPOSE_A, TILE_M), first_b = first_four(CG_TRANSPOSE_B, TILE_N);
     ulong to_a = first_a.x * step_a(p) + first_a.y * across_a(p), to_b = first_b.x * step_b(p) + first_b.y * across_b(p);
@@ -110,6 +137,16 @@ static inline void multiply_whole(const product *p, job *j, __local float *tile_
         load_whole(j->b, p->ldb, CG_TRANSPOSE_B, first_b, TILE_N, STRIDE_B, tile_b);
         advance(j, DEPTH, p);
         barrier(CLK_LOCAL_MEM_FENCE);
+#if PAD == 0
+#pragma unroll
+        for (uint d = 0; d < DEPTH; d += 4) {
+            __local const float *from_a = my_a(tile_a, d), *from_b = my_b(tile_b, d);
+#pragma unroll
+            for (uint i = 0; i < 4; i++) {
+                multiply_add(from_a + i * STRIDE_A, from_b + i * STRIDE_B, sums);
+            }
+        }
+#else
         __local const float *from_a = tile_a + my_row(), *from_b = tile_b + my_column();
 #pragma unroll STEPS
         for (uint d = 0; d < DEPTH; d++) {
@@ -117,6 +154,7 @@ static inline void multiply_whole(const product *p, job *j, __local float *tile_
             from_a += STRIDE_A;
             from_b += STRIDE_B;
         }
+#endif
         barrier(CLK_LOCAL_MEM_FENCE);
     }
     j->a -= to_a;
@@ -130,14 +168,14 @@ static inline void multiply_rest(const product *p, job *j, __local float *tile_a
         uint depths = load_rest(j, p, tile_a, tile_b);
 #pragma unroll 1
         for (uint d = 0; busy && d < depths; d++) {
-            multiply_add(tile_a + d * STRIDE_A + my_row(), tile_b + d * STRIDE_B + my_column(), sums);
+            multiply_add(my_a(tile_a, d), my_b(tile_b, d), sums);
         }
         advance(j, depths, p);
         barrier(CLK_LOCAL_MEM_FENCE);
     }
 }
 
-__kernel SUBGROUP __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
+__kernel SUBGROUP FOUR_WAVES __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 matmul_gpu(__global const float *a, __global const float *b, __global float *c, __global const float *bias, product p) {
     __local float tile_a[DEPTH * STRIDE_A] __attribute__((aligned(16)));
     __local float tile_b[DEPTH * STRIDE_B] __attribute__((aligned(16)));

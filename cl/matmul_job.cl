@@ -24,6 +24,9 @@
 #define ITEMS 64
 #define PAD 2
 #endif
+#ifndef SPREAD
+#define SPREAD(depth) 0
+#endif
 #define STRIDE_A (TILE_M + PAD)
 #define STRIDE_B (TILE_N + PAD)
 
@@ -46,7 +49,7 @@ static inline void load_checked(__global const float *x, ulong ld, int along_k, 
     for (uint far = get_local_id(0) / width; far < lines; far += ITEMS / width) {
         uint depth = along_k ? near : far, at = along_k ? far : near;
         bool inside = at < rows && depth < depths;
-        to[depth * stride + at] = inside ? x[far * ld + near] : 0.0f;
+        to[depth * stride + (along_k ? at ^ SPREAD(depth) : at)] = inside ? x[far * ld + near] : 0.0f;
     }
 }
 

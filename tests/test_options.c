@@ -14,7 +14,7 @@
 #define COLUMNS 150 /* rows that a work-group shares */
 
 static const char *const each[] = {"share=off",     "fp16=off",    "fp64=off",       "subgroups=off",
-                                   "atomics64=off", "local=16384", "max_alloc=65536"};
+                                   "atomics64=off", "local=32768", "max_alloc=65536"};
 
 static bool is_opencl(void) {
     return strncmp(test_device_string(), "opencl", 6) == 0;

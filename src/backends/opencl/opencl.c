@@ -189,7 +189,7 @@ static cl_uint device_uint(cl_device_id device, cl_device_info what) {
 
 #define GROUP 256          /* a power of two; the tiles of matrix products take as many */
 #define SIMULATED_GROUP 32 /* a simulator runs items one after the other, also those that have nothing to do */
-#define LOCAL_NEEDED 16384
+#define LOCAL_NEEDED 32768 /* what OpenCL 1.2 promises */
 
 /* The GPU shape's work-groups. */
 static cg_status choose_group(ocl_device *device) {

@@ -165,6 +165,48 @@ Test(tape, two_losses_on_one_tape_give_the_sum_of_their_gradients) {
     end(&s);
 }
 
+/* Ops run by a step of sum(x x), x being `leaf` in this shape. */
+static uint64_t ops_of_square(setup *s, cg_tensor *leaf, const cg_shape *shape) {
+    uint64_t before = ops_run(s);
+    cg_tensor *square = cg_square(s->tape, cg_reshape(s->tape, leaf, shape));
+    cr_assert_eq(cg_backward(s->tape, cg_sum(s->tape, square, CG_ALL_AXES, false)), CG_OK);
+    cr_assert_eq(cg_tape_run(s->tape), CG_OK, "%s", cg_tape_error(s->tape));
+    return ops_run(s) - before;
+}
+
+Test(tape, a_leaf_that_is_used_in_another_shape_gets_its_gradient_without_a_copy) {
+    setup s = begin();
+    cg_tensor *v = test_tensor(s.device, CG_SHAPE(4), (double[]){1, 2, 3, 4});
+    cg_tensor_set_requires_grad(v, true);
+    ops_of_square(&s, v, &CG_SHAPE(4)); /* the first also makes the 1 that every backward begins with */
+    cg_tensor_zero_grad(v);
+    uint64_t plain = ops_of_square(&s, v, &CG_SHAPE(4));
+    cg_tensor_zero_grad(v);
+    cr_expect_eq(ops_of_square(&s, v, &CG_SHAPE(2, 2)), plain);
+    test_expect("gradient", cg_tensor_grad(v), CG_SHAPE(4), (double[]){2, 4, 6, 8}, 1e-6, 0);
+    cg_tensor_zero_grad(v);
+    cg_tensor *column = cg_reshape(s.tape, cg_reshape(s.tape, v, &CG_SHAPE(2, 2)), &CG_SHAPE(4, 1));
+    cg_tensor *both = cg_add(s.tape, cg_mul(s.tape, v, column), cg_reshape(s.tape, v, &CG_SHAPE(4, 1)));
+    cr_assert_eq(cg_backward(s.tape, cg_sum(s.tape, both, CG_ALL_AXES, false)), CG_OK);
+    test_expect("all ways", cg_tensor_grad(v), CG_SHAPE(4), (double[]){24, 24, 24, 24}, 1e-6, 0);
+    cg_tensor_destroy(v);
+    end(&s);
+}
+
+/* Both gradients are outputs of one op, and the bias is seen in another shape. */
+Test(tape, a_weight_that_is_the_bias_too_gets_both_gradients) {
+    setup s = begin();
+    cg_tensor *v = test_tensor(s.device, CG_SHAPE(3), (double[]){1, 2, 3});
+    cg_tensor_set_requires_grad(v, true);
+    cg_tensor_set_requires_grad(s.x, true);
+    cg_batch_norm_options options = {.weight = v, .bias = v, .training = true, .momentum = 0.1, .eps = 1e-5};
+    cg_tensor *loss = cg_sum(s.tape, cg_batch_norm(s.tape, s.x, &options), CG_ALL_AXES, false);
+    cr_assert_eq(cg_backward(s.tape, loss), CG_OK);
+    test_expect("gradient", cg_tensor_grad(v), CG_SHAPE(3), (double[]){4, 4, 4}, 1e-5, 0);
+    cg_tensor_destroy(v);
+    end(&s);
+}
+
 Test(tape, eval_mode_records_no_gradient) {
     setup s = begin();
     cg_tape_set_mode(s.tape, CG_EVAL);

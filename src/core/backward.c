@@ -23,6 +23,24 @@ static cg_tensor *grad_target(cg_tape *tape, cg_tensor *target) {
     return target->grad;
 }
 
+/* Whose gradient a contribution to `target` belongs to: a leaf that is used in another shape gets it without a detour.
+ */
+static cg_tensor *owner_of(cg_tensor *target) {
+    cg_tensor *owner = target;
+    while (owner->reshaped != NULL) {
+        owner = owner->reshaped;
+    }
+    return owner->tape == NULL ? owner : target;
+}
+
+static bool is_only_owner(cg_tensor *const *targets, uint32_t count, uint32_t i) {
+    bool only = true;
+    for (uint32_t j = 0; j < count; j++) {
+        only = only && (j == i || owner_of(targets[j]) != owner_of(targets[i]));
+    }
+    return only;
+}
+
 static cg_tensor *shaped(cg_tape *tape, cg_tensor *tensor, const cg_shape *shape) {
     return shape == NULL || cg_shape_equal(shape, &tensor->shape) ? tensor : cg_tape_alias(tape, tensor, shape);
 }
@@ -76,18 +94,19 @@ static cg_tensor *contribution_to(cg_tape *tape, cg_tensor *target, const cg_sha
 
 void cg_grad_emit_all(cg_tape *tape, cg_tensor *const *targets, const cg_shape *shapes, uint32_t count, uint32_t number,
                       const void *attrs, cg_tensor *const *inputs, uint32_t n_inputs) {
-    cg_tensor *outputs[CG_MAX_OUTPUTS];
+    cg_tensor *owners[CG_MAX_OUTPUTS], *outputs[CG_MAX_OUTPUTS];
     uint32_t bits = 0;
     for (uint32_t i = 0; i < count; i++) {
         bool accumulate;
-        outputs[i] = contribution_to(tape, targets[i], &shapes[i], &accumulate);
+        owners[i] = is_only_owner(targets, count, i) ? owner_of(targets[i]) : targets[i];
+        outputs[i] = contribution_to(tape, owners[i], &shapes[i], &accumulate);
         bits |= accumulate ? 1u << i : 0u;
     }
     if (tape->status == CG_OK) {
         emit(tape, number, attrs, inputs, n_inputs, outputs, count, bits);
     }
     for (uint32_t i = 0; i < count && tape->status == CG_OK; i++) {
-        targets[i]->has_grad = true;
+        owners[i]->has_grad = true;
     }
 }
 
@@ -97,6 +116,7 @@ void cg_grad_emit(cg_tape *tape, cg_tensor *target, const cg_shape *shape, uint3
         return;
     }
     const cg_shape *seen = shape != NULL ? shape : &target->shape;
+    target = owner_of(target);
     if (target->has_grad && !(cg_kind(number)->flags & CG_KIND_ACCUMULATES)) {
         cg_tensor *contribution = cg_tape_tensor(tape, target->dtype, seen);
         emit(tape, number, attrs, inputs, n_inputs, &contribution, 1, 0);

@@ -238,7 +238,9 @@ cg_tensor *cg_tape_view_of(cg_tape *tape, cg_tensor *base, const cg_shape *shape
 }
 
 cg_tensor *cg_tape_view(cg_tape *tape, cg_tensor *base, const cg_shape *shape, cg_backward_fn backward) {
-    return cg_tape_view_of(tape, base, shape, &base, 1, backward);
+    cg_tensor *view = cg_tape_view_of(tape, base, shape, &base, 1, backward);
+    view->reshaped = tape->status == CG_OK ? base : NULL;
+    return view;
 }
 
 static const void *copy_attrs(cg_tape *tape, const cg_op_kind *kind, const void *attrs) {

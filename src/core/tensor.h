@@ -31,8 +31,9 @@ struct cg_tensor {
     cg_tape *tape;   /* whose it is; NULL: the program's */
     cg_tensor *grad; /* a leaf's own; else the tape's newest */
     bool requires_grad;
-    bool has_grad;    /* grad holds a value: the next contribution adds */
-    bool grad_shared; /* grad is somebody else's tensor too: add into a new one */
+    bool has_grad;              /* grad holds a value: the next contribution adds */
+    bool grad_shared;           /* grad is somebody else's tensor too: add into a new one */
+    struct cg_tensor *reshaped; /* the same elements in the shape this was made of; NULL: not by a reshape */
 };
 
 /* The bytes of a tensor; CG_ERR_SHAPE, CG_ERR_DTYPE where there is no such tensor. */

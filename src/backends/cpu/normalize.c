@@ -11,6 +11,9 @@
 #include "normalize.h"
 
 #define GRAIN 4096 /* elements worth a thread */
+#define PIECE 2048 /* floats: stay in the first cache */
+#define PAGE 1024
+#define LINE 16
 
 typedef struct norm_job {
     const float *x, *dy, *weight, *bias;
@@ -30,6 +33,20 @@ static cpu_run_weights weights_of(const norm_job *work, const float *weight, int
         return (cpu_run_weights){absent, NULL};
     }
     return work->along ? (cpu_run_weights){absent, weight + first} : (cpu_run_weights){weight[first], NULL};
+}
+
+/* Asks memory for the run that comes next, up to a page of it: runs are too short for the processor to see them coming.
+ */
+static void ask_for_read(const float *next, int64_t n) {
+    for (int64_t i = 0; i < n && i < PAGE; i += LINE) {
+        __builtin_prefetch(next + i);
+    }
+}
+
+static void ask_for_write(const float *next, int64_t n) {
+    for (int64_t i = 0; i < n && i < PAGE; i += LINE) {
+        __builtin_prefetch(next + i, 1);
+    }
 }
 
 /* By address: how a vector this long is passed depends on the instruction set. */
@@ -68,21 +85,40 @@ CPU_CLONES static void run_apply(const float *x, float mean, float rstd, cpu_run
     }
 }
 
+/* What is known of the numbers so far: their mean (0 where it is not asked for) and the squares of what they differ
+ * from it. */
+typedef struct moments {
+    double count, mean, squares;
+} moments;
+
+/* Both of a piece that stays in the first cache, joined with those of the others: Chan, Golub and LeVeque,
+ * "Updating formulae and a pairwise algorithm for computing sample variances", 1979. */
+static void add_moments(moments *all, const float *x, int64_t n, bool centered) {
+    for (int64_t i = 0; i < n; i += PIECE) {
+        int64_t piece = n - i < PIECE ? n - i : PIECE;
+        double count = (double)piece, mean = centered ? (double)cpu_row_sum(x + i, piece) / count : 0.0;
+        double squares = (double)run_squares(x + i, (float)mean, piece), away = mean - all->mean;
+        double both = all->count + count, share = count / both;
+        all->squares += squares + away * away * all->count * share;
+        all->mean += away * share;
+        all->count = both;
+    }
+}
+
 static void normalize_group(const norm_job *work, int64_t group) {
     const float *x = work->x + group * work->apart;
-    double count = (double)(work->blocks * work->length), sum = 0.0, squares = 0.0;
-    for (int64_t b = 0; b < work->blocks && work->centered; b++) {
-        sum += (double)cpu_row_sum(x + b * work->stride, work->length);
-    }
-    float mean = (float)(sum / count);
+    moments all = {0};
     for (int64_t b = 0; b < work->blocks; b++) {
-        squares += (double)run_squares(x + b * work->stride, mean, work->length);
+        ask_for_read(x + (b + 1) * work->stride, work->length);
+        add_moments(&all, x + b * work->stride, work->length, work->centered);
     }
-    float variance = (float)(squares / count), rstd = 1.0f / sqrtf(variance + work->eps);
+    float mean = (float)all.mean;
+    float variance = (float)(all.squares / all.count), rstd = 1.0f / sqrtf(variance + work->eps);
     work->stats[3 * group] = mean;
     work->stats[3 * group + 1] = rstd;
     work->stats[3 * group + 2] = variance;
     for (int64_t b = 0; b < work->blocks; b++) {
+        ask_for_write(work->out + group * work->apart + (b + 1) * work->stride, work->length);
         run_apply(x + b * work->stride, mean, rstd, weights_of(work, work->weight, group, b, 1.0f),
                   weights_of(work, work->bias, group, b, 0.0f), work->least,
                   work->out + group * work->apart + b * work->stride, work->length);
@@ -163,6 +199,8 @@ static void gradients_of_channel(const norm_job *work, int64_t c) {
     double count = (double)(work->blocks * work->length), sum = 0.0, along = 0.0;
     for (int64_t b = 0; b < work->blocks; b++) {
         int64_t at = c * work->apart + b * work->stride;
+        ask_for_read(work->x + at + work->stride, work->length);
+        ask_for_read(work->dy + at + work->stride, work->length);
         cpu_run_sum sums = sum_run(work->x + at, work->dy + at, m.mean, m.rstd, none, work->length);
         sum += (double)sums.g;
         along += (double)sums.along;
@@ -173,6 +211,7 @@ static void gradients_of_channel(const norm_job *work, int64_t c) {
     m.along = (float)((double)weight.one * along / count);
     for (int64_t b = 0; b < work->blocks; b++) {
         int64_t at = c * work->apart + b * work->stride;
+        ask_for_write(work->out + at + work->stride, work->length);
         run_gradient(work->x + at, work->dy + at, m, weight, work->out + at, work->length, work->add);
     }
 }

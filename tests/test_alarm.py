@@ -63,6 +63,7 @@ class Finder(unittest.TestCase):
         found = faults.in_file("src/backends/cpu/share.c", share % "cpu_parallel(device, n - 1, GRAIN / n + 1, run, &work)")
         self.assertEqual(lines(found, "sign"), ["cpu_parallel(device, n + 1, GRAIN / n + 1, run, &work);"])
         self.assertEqual(lines(faults.in_file("src/backends/cpu/share.c", share % "cpu_scratch(device, n * size)"), "factor"), [])
+        self.assertEqual(lines(faults.in_file("src/backends/cpu/share.c", share % "prefetch(x + n * size)"), "sign"), [])
 
     def test_finds_each_kind_in_a_kernel(self):
         found = faults.in_file("cl/scaled.cl", KERNEL)

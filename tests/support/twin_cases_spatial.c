@@ -81,9 +81,9 @@ typedef struct norm_case {
 /* By channel (batch and instance norms), by place (layer norm), by group; groups of one element; more than one share.
  */
 static const norm_case norm_cases[] = {
-    {1, 1, 1, 0},   {5, 3, 4, 0},   {7, 13, 1, 0},   {2, 2, 700, 0},  {3, 7, 1, 1},
-    {5, 33, 1, 1},  {2, 6, 5, 3},   {3, 4, 7, 4},    {2, 5, 1, 5},    {2, 4, 1031, 2},
-    {600, 9, 1, 1}, {2, 40, 33, 0}, {300, 17, 1, 0}, {1, 1500, 1, 1}, {64, 10, 50, 0},
+    {1, 1, 1, 0},    {5, 3, 4, 0},    {7, 13, 1, 0},   {2, 2, 700, 0},  {3, 7, 1, 1},   {5, 33, 1, 1},
+    {2, 6, 5, 3},    {3, 4, 7, 4},    {2, 5, 1, 5},    {2, 4, 1031, 2}, {600, 9, 1, 1}, {2, 40, 33, 0},
+    {300, 17, 1, 0}, {1, 1500, 1, 1}, {64, 10, 50, 0}, {2, 3, 4500, 0},
 };
 
 static void norm_inputs(twin *t, const norm_case *c, bool weighted, bool biased) {

@@ -15,6 +15,8 @@ PLACE_CALL = re.compile(r"\b(v?load|v?store|put|VLOAD|VSTORE|min|row_sum|memcpy|
 SHARE_END = re.compile(r"ulong first = .*\bend = min\(first $|\bend_row = min\(\(place\.x $")
 # How much of the work a thread takes at least, and how much memory it may use: no result is made of them.
 ROOM = re.compile(r"\bcpu_parallel\(\w+, [^,]+, [^,]*$|\bcpu_scratch\(")
+# What is asked of memory beforehand: no result is made of it, wherever it lies.
+PREFETCH = re.compile(r"prefetch")
 # Three times nothing is nothing, three times infinity is infinity, and three times true is true.
 SAME_TIMES_THREE = re.compile(r"R\(0\.0\)|0(?:\.0f?)?|-?INFINITY|(?:[^?]*(?:&&|\|\||[<>=!]=)[^?]*)")
 PLACE_NAME = re.compile(r"^[-+ *]*\w*(_at|stride\w*|batch|lda?b?c?)\b")
@@ -58,7 +60,8 @@ class Finder:
         line_begin = self.text.rfind("\n", 0, begin) + 1
         line_end = self.text.find("\n", end)
         line_end = len(self.text) if line_end < 0 else line_end
-        if ROOM.search(self.text[line_begin:begin]) or re.fullmatch(r"cpu_\w+_bytes", self.function.name):
+        if ROOM.search(self.text[line_begin:begin]) or re.fullmatch(r"cpu_\w+_bytes", self.function.name) or \
+                PREFETCH.search(self.function.name + self.text[line_begin:line_end]):
             return
         tidy = lambda line: re.sub(r"\s+", " ", line.replace("\\\n", " ").rstrip("\\ ")).strip()
         old_line = tidy(self.text[line_begin:line_end])

@@ -14,14 +14,14 @@ typedef struct cpu_gemm {
     float *c;
 } cpu_gemm;
 
-/* Sums over k of some rows of a, where they are, times packed b: c = sums (+ c where `add`). Two rows from `ahead` on
- * are asked of memory, for later. */
+/* Sums over k of some rows of a, where they are, times packed b: c = sums (+ c where `add`). Two rows from `prefetch`
+ * on are asked of memory, for later. */
 typedef struct cpu_tile_rows {
     int64_t k, lda, ldc;
     const float *a, *b;
     float *c;
     bool add;
-    const float *ahead;
+    const float *prefetch;
 } cpu_tile_rows;
 
 /* A piece of c that stays in registers: rows x columns sums over k of packed a [k, rows] and b [k, columns]. */

@@ -64,7 +64,7 @@ static cpu_tile_rows rows_of(const narrow *work, int64_t first, int64_t l, int64
                            .lda = lda,
                            .ldc = work->width,
                            .a = a,
-                           .ahead = a + (height + 2 * tile % height) * lda,
+                           .prefetch = a + (height + 2 * tile % height) * lda,
                            .add = l > 0};
 }
 

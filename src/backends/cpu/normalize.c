@@ -37,13 +37,13 @@ static cpu_run_weights weights_of(const norm_job *work, const float *weight, int
 
 /* Asks memory for the run that comes next, up to a page of it: runs are too short for the processor to see them coming.
  */
-static void ask_for_read(const float *next, int64_t n) {
+static void prefetch(const float *next, int64_t n) {
     for (int64_t i = 0; i < n && i < PAGE; i += LINE) {
         __builtin_prefetch(next + i);
     }
 }
 
-static void ask_for_write(const float *next, int64_t n) {
+static void prefetch_for_write(const float *next, int64_t n) {
     for (int64_t i = 0; i < n && i < PAGE; i += LINE) {
         __builtin_prefetch(next + i, 1);
     }
@@ -109,7 +109,7 @@ static void normalize_group(const norm_job *work, int64_t group) {
     const float *x = work->x + group * work->apart;
     moments all = {0};
     for (int64_t b = 0; b < work->blocks; b++) {
-        ask_for_read(x + (b + 1) * work->stride, work->length);
+        prefetch(x + (b + 1) * work->stride, work->length);
         add_moments(&all, x + b * work->stride, work->length, work->centered);
     }
     float mean = (float)all.mean;
@@ -118,7 +118,7 @@ static void normalize_group(const norm_job *work, int64_t group) {
     work->stats[3 * group + 1] = rstd;
     work->stats[3 * group + 2] = variance;
     for (int64_t b = 0; b < work->blocks; b++) {
-        ask_for_write(work->out + group * work->apart + (b + 1) * work->stride, work->length);
+        prefetch_for_write(work->out + group * work->apart + (b + 1) * work->stride, work->length);
         run_apply(x + b * work->stride, mean, rstd, weights_of(work, work->weight, group, b, 1.0f),
                   weights_of(work, work->bias, group, b, 0.0f), work->least,
                   work->out + group * work->apart + b * work->stride, work->length);
@@ -199,8 +199,8 @@ static void gradients_of_channel(const norm_job *work, int64_t c) {
     double count = (double)(work->blocks * work->length), sum = 0.0, along = 0.0;
     for (int64_t b = 0; b < work->blocks; b++) {
         int64_t at = c * work->apart + b * work->stride;
-        ask_for_read(work->x + at + work->stride, work->length);
-        ask_for_read(work->dy + at + work->stride, work->length);
+        prefetch(work->x + at + work->stride, work->length);
+        prefetch(work->dy + at + work->stride, work->length);
         cpu_run_sum sums = sum_run(work->x + at, work->dy + at, m.mean, m.rstd, none, work->length);
         sum += (double)sums.g;
         along += (double)sums.along;
@@ -211,7 +211,7 @@ static void gradients_of_channel(const norm_job *work, int64_t c) {
     m.along = (float)((double)weight.one * along / count);
     for (int64_t b = 0; b < work->blocks; b++) {
         int64_t at = c * work->apart + b * work->stride;
-        ask_for_write(work->out + at + work->stride, work->length);
+        prefetch_for_write(work->out + at + work->stride, work->length);
         run_gradient(work->x + at, work->dy + at, m, weight, work->out + at, work->length, work->add);
     }
 }

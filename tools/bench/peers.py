@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""peers.py [NAME...] --python PYTHON: clgrad beside PyTorch on the same work, in one run.
+"""peers.py [NAME...] --python PYTHON: clgrad beside PyTorch, or tinygrad, on the same work, in one run.
 
     peers.py --python venv/bin/python --device cpu                    the works that have a figure to reach
     peers.py 'conv*' matmul-1024 --python ... --pass forward          others, of `clgrad bench --list`
     peers.py --python ... --device cpu --device opencl:pocl --docs docs/performance.md
+    peers.py mlp --python ... --peer tinygrad --device opencl:pocl    tinygrad takes the first OpenCL device that its loader finds
 
 Both sides are processes that live as long as the run and wait for their turn: ours, theirs, ours, theirs, never at the same time, with a pause in which
 the threads of the one that is done go to sleep. A turn is calls for --seconds, at least one, and gives their median. What is printed is the ratio of
@@ -25,7 +26,7 @@ import time
 import page
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-WORKER = pathlib.Path(__file__).with_name("torch_works.py")
+WORKERS = {peer: pathlib.Path(__file__).with_name(name) for peer, name in (("PyTorch", "torch_works.py"), ("tinygrad", "tinygrad_works.py"))}
 MARKS = "<!-- written by tools/bench/peers.py -->", "<!-- the end of what it wrote -->"
 
 # Speed as a multiple of PyTorch's: required and aimed at, on cpu and through OpenCL.
@@ -79,8 +80,8 @@ class Ours(Side):
 
 
 class Theirs(Side):
-    def __init__(self, python, seconds, environment):
-        super().__init__("PyTorch", [python, WORKER], environment)
+    def __init__(self, peer, python, seconds, environment):
+        super().__init__(peer, [python, WORKERS[peer]], environment)
         self.seconds, self.about = seconds, self.answer()
 
     def turn(self, work, each):
@@ -103,11 +104,13 @@ def compare(ours, theirs, work, each, options):
             if turn > 0:
                 times.append(answer["ms"])
     ratios = [b / a for a, b in zip(mine, other)]
-    row = {"name": work["name"], "pass": each, "device": device, "ms": statistics.median(mine), "peer_ms": statistics.median(other)}
+    row = {"name": work["name"], "peer": options.peer, "pass": each, "device": device, "ms": statistics.median(mine), "peer_ms": statistics.median(other)}
     return dict(row, ratio=row["peer_ms"] / row["ms"], low=at(ratios, 0.1), high=at(ratios, 0.9), turns=options.turns)
 
 
 def goals_of(row):
+    if row["peer"] == "tinygrad":
+        return (4.0, 4.0)
     pair = GOALS.get(row["name"]) if row["pass"] in ("both", "train", "step") else None
     return pair[1 if "opencl" in row["device"] else 0] if pair else None
 
@@ -133,10 +136,10 @@ def passes_of(work, wanted):
 
 def measure(options, works, environment):
     """All rows: a work on every device in turn, beside one process of PyTorch."""
-    theirs = Theirs(options.python, options.seconds, environment)
+    theirs = Theirs(options.peer, options.python, options.seconds, environment)
     sides = [Ours(options.command, device, options.seconds, environment) for device in options.device]
     rows = []
-    print(f"{'name':15} {'pass':8} {'device':26} {'ours ms':>11} {'PyTorch ms':>11} {'times':>6}  of single turns  required, aimed at", flush=True)
+    print(f"{'name':15} {'pass':8} {'device':26} {'ours ms':>11} {options.peer + ' ms':>11} {'times':>6}  of single turns  required, aimed at", flush=True)
     for work in works:
         for each in passes_of(work, options.passes):
             for ours in sides:
@@ -165,7 +168,7 @@ def memory_of_trainings(options, works, environment):
     for work in (work for work in works if "train" in work["passes"]):
         name = work["name"]
         request = json.dumps({"work": work, "pass": "train", "seconds": 0.001})
-        found[name, "PyTorch"] = peak_memory("PyTorch", [options.python, WORKER], environment, request)
+        found[name, "PyTorch"] = peak_memory("PyTorch", [options.python, WORKERS["PyTorch"]], environment, request)
         for device in options.device:
             command = [options.command, "bench", "--turns", "--device", device, "--seconds", "0.001"]
             found[name, device] = peak_memory(f"clgrad on {device}", command, environment, f"{name} train")
@@ -272,7 +275,8 @@ def given_without_python(arguments):
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="works or patterns; default: those with a figure to reach")
-    parser.add_argument("--python", required=True, help="a Python that has PyTorch")
+    parser.add_argument("--python", required=True, help="a Python that has the peer")
+    parser.add_argument("--peer", choices=WORKERS, default="PyTorch", help="default: PyTorch")
     parser.add_argument("--command", default=ROOT / "build/release/clgrad", help="clgrad; default: the release build")
     parser.add_argument("--device", action="append", help="may be given several times; default: cpu")
     parser.add_argument("--pass", action="append", dest="passes", help="forward, backward, both, step or train; default: both where there is such")
@@ -284,6 +288,8 @@ def parse(arguments):
     parser.add_argument("--json", type=pathlib.Path, help="also write the rows to this file")
     parser.add_argument("--docs", type=pathlib.Path, help="write the tables into this page, between its marks")
     options = parser.parse_intermixed_args(arguments)
+    if options.peer != "PyTorch" and (options.docs or options.memory):
+        parser.error("--docs and --memory are of PyTorch")
     if options.turns < 1 or options.threads < 1:
         parser.error("--turns and --threads are at least 1")
     options.device = options.device or ["cpu"]

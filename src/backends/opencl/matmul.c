@@ -9,9 +9,12 @@
 
 #define LONGEST_BLOCK 1024            /* of k: a panel of B stays in a core's own cache */
 #define PACK_LIMIT ((size_t)64 << 20) /* bytes of panels at a time */
-#define FAR UINT64_MAX                /* no edge: panels are filled up with zeros */
+#define ITEMS_PER_UNIT 16             /* at least, where there are so many: cores are not equally fast */
+#define MOST_TILES 4
+#define PACK_LEAST_RUN 64
+#define FAR UINT64_MAX /* no edge: panels are filled up with zeros */
 
-/* The next three as in cl/matmul_cpu.cl. */
+/* The next two as in cl/matmul_cpu.cl. */
 typedef struct source {
     cl_ulong at, batch, outer, step, last;
 } source;
@@ -23,6 +26,7 @@ typedef struct result {
     cl_ulong row_tiles, column_tiles, columns_first;
 } result;
 
+/* As in cl/pack_cpu.cl. */
 typedef struct packing {
     cl_ulong rows, columns, k;
     cl_ulong at, batch, outer, step;
@@ -86,17 +90,26 @@ static uint64_t panels_b(const product *p) {
     return ocl_ceil(p->n, p->tile_columns);
 }
 
+/* How much of k an item packs: what it reads along k comes faster the longer it goes on; but all cores want items. A
+ * multiple of any device's width. */
+static uint64_t pack_run(const product *p, uint64_t k, uint64_t panels) {
+    uint64_t wanted = ITEMS_PER_UNIT * p->device->info.units, parts = panels < wanted ? ocl_ceil(wanted, panels) : 1;
+    uint64_t run = ocl_ceil(ocl_ceil(k, parts), 16) * 16;
+    return run > PACK_LEAST_RUN ? run : PACK_LEAST_RUN;
+}
+
 /* Queues a packing kernel; items in the second dimension share k. */
 static cg_status pack(const product *p, const char *kernel, const cg_operand *from, cl_mem to, const packing *how,
                       uint64_t strips, uint64_t matrices) {
-    uint64_t each = 128;
-    return ocl_launch(p->device, &(ocl_call){.file = "matmul_cpu.cl",
-                                             .kernel = kernel,
-                                             .defines = p->defines,
-                                             .items = {strips, ocl_ceil(how->k, each), matrices},
-                                             .group = 1,
-                                             .args = {ocl_memory(from->buffer), ocl_memory(to),
-                                                      ocl_struct(how, sizeof *how), ocl_count(each)}});
+    uint64_t each = pack_run(p, how->k, strips * matrices);
+    return ocl_launch(
+        p->device,
+        &(ocl_call){.file = "pack_cpu.cl",
+                    .kernel = kernel,
+                    .defines = p->tile_columns > p->device->width ? "-DCG_VECTORS=2" : "-DCG_VECTORS=1",
+                    .items = {strips, ocl_ceil(how->k, each), matrices},
+                    .group = 1,
+                    .args = {ocl_memory(from->buffer), ocl_memory(to), ocl_struct(how, sizeof *how), ocl_count(each)}});
 }
 
 /* Where the tiles find A: in place, or in panels that are made now. */
@@ -140,8 +153,7 @@ static cg_status source_b(const product *p, const slice *part, cl_mem *memory, s
         return CG_OK;
     }
     CG_TRY(ocl_scratch_get(p->device, OCL_SCRATCH_B, matrices * how.to_batch * sizeof(cl_float), memory));
-    uint64_t vectors = panels_b(p) * (p->tile_columns / p->device->width);
-    return pack(p, attrs->transpose_b ? "pack_b_transposed" : "pack_b", p->b, *memory, &how, vectors, matrices);
+    return pack(p, attrs->transpose_b ? "pack_b_transposed" : "pack_b", p->b, *memory, &how, panels_b(p), matrices);
 }
 
 static result result_of(const product *p, const slice *part) {
@@ -161,6 +173,12 @@ static result result_of(const product *p, const slice *part) {
                     .columns_first = panels_b(p) <= 4};
 }
 
+/* How many tiles an item does: it begins once for all of them. */
+static uint64_t tiles_each(const product *p, uint64_t tiles) {
+    uint64_t items = ITEMS_PER_UNIT * p->device->info.units, each = tiles / items;
+    return each < 1 ? 1 : each > MOST_TILES ? MOST_TILES : each;
+}
+
 static cg_status run_part(const product *p, const slice *part) {
     cl_mem a, b;
     source from_a, from_b;
@@ -168,14 +186,16 @@ static cg_status run_part(const product *p, const slice *part) {
     CG_TRY(source_b(p, part, &b, &from_b));
     result to = result_of(p, part);
     const cg_operand *bias = p->bias != NULL ? p->bias : p->c;
-    return ocl_launch(p->device, &(ocl_call){.file = "matmul_cpu.cl",
-                                             .kernel = "matmul_tile",
-                                             .defines = p->defines,
-                                             .items = {to.row_tiles * to.column_tiles, part->matrices},
-                                             .group = 1,
-                                             .args = {ocl_memory(a), ocl_struct(&from_a, sizeof from_a), ocl_memory(b),
-                                                      ocl_struct(&from_b, sizeof from_b), ocl_memory(p->c->buffer),
-                                                      ocl_struct(&to, sizeof to), ocl_memory(bias->buffer)}});
+    uint64_t tiles = to.row_tiles * to.column_tiles, each = tiles_each(p, tiles * part->matrices);
+    return ocl_launch(p->device,
+                      &(ocl_call){.file = "matmul_cpu.cl",
+                                  .kernel = "matmul_tile",
+                                  .defines = p->defines,
+                                  .items = {ocl_items(tiles, each), part->matrices},
+                                  .group = 1,
+                                  .args = {ocl_memory(a), ocl_struct(&from_a, sizeof from_a), ocl_memory(b),
+                                           ocl_struct(&from_b, sizeof from_b), ocl_memory(p->c->buffer),
+                                           ocl_struct(&to, sizeof to), ocl_memory(bias->buffer), ocl_count(each)}});
 }
 
 /* The length of the blocks that k is cut into, all but the last equal. */

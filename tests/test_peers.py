@@ -70,6 +70,12 @@ class Peers(unittest.TestCase):
         fixed = ["--python", peer, "--command", COMMAND, "--seconds", "0.001", "--pause", "0"]
         return subprocess.run([sys.executable, PEERS, *fixed, *map(str, arguments)], capture_output=True, text=True, timeout=60)
 
+    def test_another_peer_has_a_figure_of_its_own(self):
+        done = self.run_peers("mlp-small", "--turns", 1, "--peer", "tinygrad")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("tinygrad ms", done.stdout)
+        self.assertIn("4.0, 4.0: ", done.stdout)
+
     def test_a_ratio_is_of_medians_and_the_first_turn_is_dropped(self):
         done = self.run_peers("xent-128", "--turns", 3, "--json", self.folder / "rows.json")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -121,6 +127,7 @@ class Peers(unittest.TestCase):
             (["nothing"], "there is no work 'nothing'"),
             (["xent-128", "--turns", 0], "at least 1"),
             (["xent-128", "--turns", 1, "--docs", page], "has not both marks"),
+            (["mlp", "--peer", "tinygrad", "--memory"], "--docs and --memory are of PyTorch"),
             (["xent-128", "--turns", 1, "--device", "nowhere"], "clgrad on nowhere ended with status 3"),
         )
         for arguments, words in cases:

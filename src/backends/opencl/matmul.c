@@ -28,9 +28,10 @@ typedef struct result {
 
 /* As in cl/pack_cpu.cl. */
 typedef struct packing {
-    cl_ulong rows, columns, k;
+    cl_ulong lines, k;
     cl_ulong at, batch, outer, step;
     cl_ulong to_batch;
+    cl_ulong run, runs, panels, items;
 } packing;
 
 typedef struct product {
@@ -43,6 +44,15 @@ typedef struct product {
     bool packs_a, packs_b;
     char defines[48];
 } product;
+
+/* A's rows or B's columns, `outer` elements apart; `step` from one k to the next. */
+typedef struct side {
+    const cg_operand *operand;
+    uint64_t lines, outer, step, stride;
+    uint64_t panel_lines;
+    bool packs;
+    ocl_scratch_use panels;
+} side;
 
 /* A part of a product: some matrices of the batch, some of k. */
 typedef struct slice {
@@ -90,6 +100,32 @@ static uint64_t panels_b(const product *p) {
     return ocl_ceil(p->n, p->tile_columns);
 }
 
+static side side_a(const product *p) {
+    const cg_matmul_attrs *attrs = p->attrs;
+    uint64_t ld = (uint64_t)attrs->lda;
+    return (side){.operand = p->a,
+                  .lines = p->m,
+                  .outer = attrs->transpose_a ? 1 : ld,
+                  .step = attrs->transpose_a ? ld : 1,
+                  .stride = (uint64_t)attrs->stride_a,
+                  .panel_lines = p->tile_rows,
+                  .packs = p->packs_a,
+                  .panels = OCL_SCRATCH_A};
+}
+
+static side side_b(const product *p) {
+    const cg_matmul_attrs *attrs = p->attrs;
+    uint64_t ld = (uint64_t)attrs->ldb;
+    return (side){.operand = p->b,
+                  .lines = p->n,
+                  .outer = attrs->transpose_b ? ld : 1,
+                  .step = attrs->transpose_b ? 1 : ld,
+                  .stride = (uint64_t)attrs->stride_b,
+                  .panel_lines = p->tile_columns,
+                  .packs = p->packs_b,
+                  .panels = OCL_SCRATCH_B};
+}
+
 /* How much of k an item packs: what it reads along k comes faster the longer it goes on; but all cores want items. A
  * multiple of any device's width. */
 static uint64_t pack_run(const product *p, uint64_t k, uint64_t panels) {
@@ -98,62 +134,46 @@ static uint64_t pack_run(const product *p, uint64_t k, uint64_t panels) {
     return run > PACK_LEAST_RUN ? run : PACK_LEAST_RUN;
 }
 
-/* Queues a packing kernel; items in the second dimension share k. */
-static cg_status pack(const product *p, const char *kernel, const cg_operand *from, cl_mem to, const packing *how,
-                      uint64_t strips, uint64_t matrices) {
-    uint64_t each = pack_run(p, how->k, strips * matrices);
-    return ocl_launch(
-        p->device,
-        &(ocl_call){.file = "pack_cpu.cl",
-                    .kernel = kernel,
-                    .defines = p->tile_columns > p->device->width ? "-DCG_VECTORS=2" : "-DCG_VECTORS=1",
-                    .items = {strips, ocl_ceil(how->k, each), matrices},
-                    .group = 1,
-                    .args = {ocl_memory(from->buffer), ocl_memory(to), ocl_struct(how, sizeof *how), ocl_count(each)}});
-}
-
-/* Where the tiles find A: in place, or in panels that are made now. */
-static cg_status source_a(const product *p, const slice *part, cl_mem *memory, source *from) {
-    const cg_matmul_attrs *attrs = p->attrs;
-    uint64_t outer = attrs->transpose_a ? 1 : (uint64_t)attrs->lda,
-             step = attrs->transpose_a ? (uint64_t)attrs->lda : 1;
-    uint64_t stride = (uint64_t)attrs->stride_a, at = p->a->offset + part->first * stride + part->k0 * step;
-    *memory = p->a->buffer;
-    *from = (source){at, stride, outer, step, FAR};
-    if (!p->packs_a) {
-        from->last = p->m - p->tile_rows;
+/* Where the tiles find a side: in place, or in panels; then `how` has items. */
+static cg_status place_side(const product *p, const side *s, const slice *part, cl_mem *memory, source *from,
+                            packing *how) {
+    uint64_t at = s->operand->offset + part->first * s->stride + part->k0 * s->step;
+    *memory = s->operand->buffer;
+    *how = (packing){.items = 0};
+    if (!s->packs) {
+        *from = (source){at, s->stride, s->outer, s->step, s->lines - s->panel_lines};
         return CG_OK;
     }
-    uint64_t panel = p->tile_rows * part->k, matrices = stride == 0 ? 1 : part->matrices;
-    packing how = {p->m, 0, part->k, at, stride, outer, step, panels_a(p) * panel};
-    *from = (source){0, stride == 0 ? 0 : how.to_batch, part->k, p->tile_rows, FAR};
+    uint64_t panels = ocl_ceil(s->lines, s->panel_lines), matrices = s->stride == 0 ? 1 : part->matrices;
+    uint64_t to_batch = panels * s->panel_lines * part->k;
+    *from = (source){0, s->stride == 0 ? 0 : to_batch, part->k, s->panel_lines, FAR};
     if (part->k == 0) {
         return CG_OK;
     }
-    CG_TRY(ocl_scratch_get(p->device, OCL_SCRATCH_A, matrices * how.to_batch * sizeof(cl_float), memory));
-    return pack(p, attrs->transpose_a || p->device->width < p->tile_rows ? "pack_a" : "pack_a_rows", p->a, *memory,
-                &how, panels_a(p), matrices);
+    uint64_t run = pack_run(p, part->k, panels * matrices), runs = ocl_ceil(part->k, run);
+    *how = (packing){.lines = s->lines,
+                     .k = part->k,
+                     .at = at,
+                     .batch = s->stride,
+                     .outer = s->outer,
+                     .step = s->step,
+                     .to_batch = to_batch,
+                     .run = run,
+                     .runs = runs,
+                     .panels = panels,
+                     .items = panels * runs * matrices};
+    return ocl_scratch_get(p->device, s->panels, matrices * to_batch * sizeof(cl_float), memory);
 }
 
-static cg_status source_b(const product *p, const slice *part, cl_mem *memory, source *from) {
-    const cg_matmul_attrs *attrs = p->attrs;
-    uint64_t outer = attrs->transpose_b ? (uint64_t)attrs->ldb : 1,
-             step = attrs->transpose_b ? 1 : (uint64_t)attrs->ldb;
-    uint64_t stride = (uint64_t)attrs->stride_b, at = p->b->offset + part->first * stride + part->k0 * step;
-    *memory = p->b->buffer;
-    *from = (source){at, stride, outer, step, FAR};
-    if (!p->packs_b) {
-        from->last = p->n - p->tile_columns;
-        return CG_OK;
-    }
-    uint64_t panel = p->tile_columns * part->k, matrices = stride == 0 ? 1 : part->matrices;
-    packing how = {0, p->n, part->k, at, stride, outer, step, panels_b(p) * panel};
-    *from = (source){0, stride == 0 ? 0 : how.to_batch, part->k, p->tile_columns, FAR};
-    if (part->k == 0) {
-        return CG_OK;
-    }
-    CG_TRY(ocl_scratch_get(p->device, OCL_SCRATCH_B, matrices * how.to_batch * sizeof(cl_float), memory));
-    return pack(p, attrs->transpose_b ? "pack_b_transposed" : "pack_b", p->b, *memory, &how, panels_b(p), matrices);
+static cg_status pack(const product *p, cl_mem panels_a, const packing *a, cl_mem panels_b, const packing *b) {
+    return ocl_launch(p->device,
+                      &(ocl_call){.file = "pack_cpu.cl",
+                                  .kernel = "pack",
+                                  .defines = p->tile_columns > p->device->width ? "-DCG_VECTORS=2" : "-DCG_VECTORS=1",
+                                  .items = {a->items + b->items},
+                                  .group = 1,
+                                  .args = {ocl_memory(p->a->buffer), ocl_memory(panels_a), ocl_struct(a, sizeof *a),
+                                           ocl_memory(p->b->buffer), ocl_memory(panels_b), ocl_struct(b, sizeof *b)}});
 }
 
 static result result_of(const product *p, const slice *part) {
@@ -182,8 +202,11 @@ static uint64_t tiles_each(const product *p, uint64_t tiles) {
 static cg_status run_part(const product *p, const slice *part) {
     cl_mem a, b;
     source from_a, from_b;
-    CG_TRY(source_a(p, part, &a, &from_a));
-    CG_TRY(source_b(p, part, &b, &from_b));
+    packing how_a, how_b;
+    const side of_a = side_a(p), of_b = side_b(p);
+    CG_TRY(place_side(p, &of_a, part, &a, &from_a, &how_a));
+    CG_TRY(place_side(p, &of_b, part, &b, &from_b, &how_b));
+    CG_TRY(how_a.items + how_b.items > 0 ? pack(p, a, &how_a, b, &how_b) : CG_OK);
     result to = result_of(p, part);
     const cg_operand *bias = p->bias != NULL ? p->bias : p->c;
     uint64_t tiles = to.row_tiles * to.column_tiles, each = tiles_each(p, tiles * part->matrices);

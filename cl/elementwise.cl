@@ -1,13 +1,13 @@
 /*
  * Elementwise ops: the formulas are the rows of elementwise.def, one program a row (-DCG_ROW=row_relu
- * -DCG_UNARY_ROW=1). The names begin with row_, since a driver may have macros called tanh or exp. The rows are
- * compiled for vectors: `?:` chooses lane by lane, and the last vector of a run is filled up with zeros. An item walks
- * one run of a row; a row is what lies between two jumps of a broadcast operand.
+ * -DCG_UNARY_ROW=1). The last vector of a run is filled up with zeros. An item walks one run of a row; a row is what
+ * lies between two jumps of a broadcast operand.
  *
  * Variants: -DCG_ROW={CG_UNARY} -DCG_UNARY_ROW=1
  * Variants: -DCG_ROW={CG_BINARY} -DCG_UNARY_ROW=0
  */
 #include "axes.cl"
+#include "formulas.cl"
 
 #ifndef CG_ROW
 #define CG_ROW row_relu
@@ -16,38 +16,6 @@
 #ifndef CG_UNARY_ROW
 #define CG_UNARY_ROW 0
 #endif
-
-#define R(constant) constant##f
-#define ABS fabs
-#define EXP exp
-#define EXPM1 expm1
-#define LOG log
-#define LOG1P log1p
-#define SQRT sqrt
-#define SIN sin
-#define COS cos
-#define TANH tanh
-#define ERF erf
-#define POW(x, y) pow((vfloat)(x), (vfloat)(y))
-
-#define CG_UNARY(number, NAME, name, Y, DX)                                                                            \
-    static inline vfloat row_##name##_value(vfloat x, float p0, float p1, float p2) {                                  \
-        return Y;                                                                                                      \
-    }                                                                                                                  \
-    static inline vfloat row_##name##_gradient(vfloat x, vfloat y, vfloat dy, float p0, float p1, float p2) {          \
-        return DX;                                                                                                     \
-    }
-#define CG_BINARY(number, NAME, name, Z, DA, DB)                                                                       \
-    static inline vfloat row_##name##_value(vfloat a, vfloat b, float p0, float p1, float p2) {                        \
-        return Z;                                                                                                      \
-    }                                                                                                                  \
-    static inline vfloat row_##name##_gradient_a(vfloat a, vfloat b, vfloat dz, float p0, float p1, float p2) {        \
-        return DA;                                                                                                     \
-    }                                                                                                                  \
-    static inline vfloat row_##name##_gradient_b(vfloat a, vfloat b, vfloat dz, float p0, float p1, float p2) {        \
-        return DB;                                                                                                     \
-    }
-#include "elementwise.def"
 
 #if CG_UNARY_ROW
 

@@ -36,6 +36,12 @@ static cg_tensor *add(cg_tape *tape, cg_tensor *const *inputs) {
     return cg_add(tape, inputs[0], inputs[1]);
 }
 
+/* Elementwise ops that follow each other, and a use of what they make. */
+static cg_tensor *chain(cg_tape *tape, cg_tensor *const *inputs) {
+    cg_tensor *y = cg_relu(tape, cg_add(tape, cg_mul(tape, inputs[0], inputs[1]), inputs[0]));
+    return cg_sum(tape, y, CG_ALL_AXES, false);
+}
+
 static cg_tensor *exponential(cg_tape *tape, cg_tensor *const *inputs) {
     return cg_exp(tape, inputs[0]);
 }
@@ -127,6 +133,10 @@ const bench_work bench_works[] = {
      .build = add,
      .call = "torch.add",
      .linear = true,
+     .inputs = {DIMS(64, 64, 28, 28), DIMS(64, 64, 28, 28)}},
+    {.name = "chain",
+     .build = chain,
+     .call = "lambda x, y: torch.relu(x * y + x).sum()",
      .inputs = {DIMS(64, 64, 28, 28), DIMS(64, 64, 28, 28)}},
     {.name = "relu", .module = "ReLU()", .inputs = {DIMS(64, 64, 28, 28)}},
     {.name = "gelu", .module = "GELU()", .inputs = {DIMS(64, 64, 28, 28)}},

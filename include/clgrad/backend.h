@@ -111,6 +111,7 @@ typedef struct cg_tuned_product {
  * of those that only the chain uses: no memory is behind it, and an op of the chain writes it before others read it. */
 #define CG_MAX_CHAIN 16
 #define CG_MAX_INNER 8
+#define CG_MAX_CHAIN_OPERANDS 16 /* different ones, those without memory among them */
 typedef struct cg_chain {
     const cg_op *ops;
     size_t n_ops;
@@ -189,6 +190,8 @@ typedef struct cg_backend {
     /* Optional: runs a chain with the results of its ops one after the other, bit for bit. It is asked for the kinds
      * that supports took, none of them new ones. NULL: ops come one by one, with memory for all of their operands. */
     cg_status (*run_chain)(void *device, const cg_chain *chain);
+    /* The least number of elements of a chain that is worth running as one; shorter ones come op by op. */
+    int64_t chain_least;
 } cg_backend;
 
 /* The one symbol of a plug-in:

@@ -67,18 +67,50 @@ static bool stands_alone(const cg_node *node) {
     return true;
 }
 
+/* The storages that a chain's operands are in: its different operands. */
+typedef struct storages {
+    const cg_storage *met[CG_MAX_CHAIN_OPERANDS];
+    size_t count;
+} storages;
+
+/* False: there is no room for it. */
+static bool meet(storages *all, const cg_tensor *tensor) {
+    for (size_t i = 0; tensor != NULL && i < all->count; i++) {
+        if (all->met[i] == tensor->storage) {
+            return true;
+        }
+    }
+    if (tensor != NULL && all->count < CG_MAX_CHAIN_OPERANDS) {
+        all->met[all->count++] = tensor->storage;
+        return true;
+    }
+    return tensor == NULL;
+}
+
+static bool meet_all(storages *all, const cg_node *node) {
+    bool room = meet(all, node->outputs[0]);
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        room = meet(all, node->inputs[i]) && room;
+    }
+    return room;
+}
+
 /* The last node of the chain that begins at `first`, and the number of its ops. */
 static size_t end_of(const cg_tape *tape, size_t first, size_t *ops) {
     const cg_node *begin = tape->nodes[first];
     int64_t n = runs(begin) ? cg_tensor_numel(begin->outputs[0]) : 0;
     size_t last = first;
+    storages all = {.count = 0};
     *ops = 0;
+    if (n < tape->device->backend->chain_least) {
+        return last;
+    }
     for (size_t i = first; i < tape->n_nodes && *ops < CG_MAX_CHAIN; i++) {
         const cg_node *node = tape->nodes[i];
         if (!runs(node)) {
             continue;
         }
-        if (!fits(node, n) || !stands_alone(node) || !joins(tape, first, node)) {
+        if (!fits(node, n) || !stands_alone(node) || !joins(tape, first, node) || !meet_all(&all, node)) {
             break;
         }
         last = i;

@@ -5,12 +5,13 @@
 
 typedef struct row {
     const char *defines; /* of its program; NULL: there is no such number */
+    const char *name;
     bool unary;
 } row;
 
 static const row rows[] = {
-#define CG_UNARY(number, NAME, name, y, dx) [number] = {"-DCG_ROW=row_" #name " -DCG_UNARY_ROW=1", true},
-#define CG_BINARY(number, NAME, name, z, da, db) [number] = {"-DCG_ROW=row_" #name " -DCG_UNARY_ROW=0", false},
+#define CG_UNARY(number, NAME, name, y, dx) [number] = {"-DCG_ROW=row_" #name " -DCG_UNARY_ROW=1", #name, true},
+#define CG_BINARY(number, NAME, name, z, da, db) [number] = {"-DCG_ROW=row_" #name " -DCG_UNARY_ROW=0", #name, false},
 #include <clgrad/elementwise.def>
 #undef CG_UNARY
 #undef CG_BINARY
@@ -25,6 +26,12 @@ static const row *row_of(uint32_t number) {
 bool ocl_is_elementwise(uint32_t number) {
     const row *r = row_of(number);
     return r != NULL && (number - CG_OP_ADD) % 4 < (r->unary ? 2 : 3);
+}
+
+const char *ocl_elementwise_row(uint32_t number, bool *unary) {
+    const row *r = row_of(number);
+    *unary = r->unary;
+    return r->name;
 }
 
 /* A formula may not use every operand, and then it may be absent: something that is there stands in. */

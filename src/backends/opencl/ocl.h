@@ -87,6 +87,7 @@ typedef struct ocl_device {
     bool saves_late;         /* the driver is slow to hand out binaries: program.c */
     ocl_kernel *kernels;
     size_t n_kernels, kernels_capacity;
+    struct ocl_chain *chains;
     cl_mem errors; /* 4 longs: see cl/cross_entropy.cl */
     bool may_have_errors;
     ocl_blas *blas;     /* NULL: our own matrix products */
@@ -243,6 +244,11 @@ cg_operand ocl_present(const cg_op *op, uint32_t input, bool *there);
 /* The families. An op with no element never comes here. */
 cg_status ocl_elementwise(ocl_device *device, const cg_op *op);
 bool ocl_is_elementwise(uint32_t number);
+/* The name of the row of elementwise.def that a kind with this number, which is elementwise, belongs to. */
+const char *ocl_elementwise_row(uint32_t number, bool *unary);
+/* chain.c: the table's entry; kernels that are written for a chain when it is first met, and kept. */
+cg_status ocl_run_chain(void *device, const cg_chain *chain);
+void ocl_chains_release(ocl_device *device);
 cg_status ocl_copy_op(ocl_device *device, const cg_op *op);
 cg_status ocl_fill(ocl_device *device, const cg_op *op);
 cg_status ocl_copy_bytes(ocl_device *device, cl_mem source, size_t source_offset, cl_mem destination, size_t offset,

@@ -299,6 +299,7 @@ static void close_device(void *handle) {
     ocl_timing_release(device);
     ocl_kernels_release(device);
     ocl_programs_release(device);
+    ocl_chains_release(device);
     ocl_memory_release(device, device->errors);
     ocl_scratch_release(device);
     if (device->queue != NULL) {
@@ -368,6 +369,8 @@ static const cg_backend table = {
     .timing_take = ocl_timing_take,
     .build = ocl_build,
     .tune = ocl_tune,
+    .run_chain = ocl_run_chain,
+    .chain_least = 32768, /* below that a launch takes longer than what its ops move */
 };
 
 CG_API const cg_backend *clgrad_backend(const cg_host *host);

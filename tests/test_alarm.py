@@ -115,7 +115,7 @@ class Finder(unittest.TestCase):
     def test_finds_faults_in_every_rule_and_kernel_of_the_project(self):
         found = alarm.all_faults()
         for path in sorted((TOP / "cl").glob("*.cl")):
-            computes = re.search(r"\)\s*{", text.masked(path.read_text()))  # attributes and structs do not
+            computes = re.search("^(__kernel|static inline|INSIDE)", path.read_text(), re.MULTILINE)  # macros and structs do not
             self.assertTrue(not computes or any(fault.file == f"cl/{path.name}" for fault in found), path.name)
         for path in sorted((TOP / "src/ops").glob("*.c")):
             if "_backward(cg_tape" in path.read_text():

@@ -11,7 +11,7 @@
 #include "tape.h"
 #include "tensors.h"
 
-#define MOST 40009 /* more than any backend's chain_least */
+#define MOST 33001 /* more than any backend's chain_least */
 
 typedef cg_tensor *(*build_fn)(cg_tape *tape, cg_tensor *x, cg_tensor *y);
 
@@ -135,6 +135,9 @@ Test(chain, what_only_a_chain_uses_has_no_memory) {
 
 /* Parts of one tensor that begin at other places: a block of one is another block of the other. */
 Test(chain, shifted_parts_of_one_memory_do_not_join) {
+    if (strstr(test_device_string(), "oclgrind") != NULL) {
+        cr_skip_test("what joins is found above the drivers, and a simulator takes half a minute");
+    }
     float results[2][MOST - 100];
     for (int off = 0; off < 2; off++) {
         off ? setenv("CLGRAD_PLAN", "none", 1) : unsetenv("CLGRAD_PLAN");

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "terminal.h"
+
 static const double batches[] = {16, 32, 64, 128, 256, 512, 1024};
 
 #define COUNT (sizeof batches / sizeof *batches)
@@ -41,39 +43,63 @@ static bench_work with_batch(const bench_work *work, int64_t batch) {
     return changed;
 }
 
-/* The median in ms of a step; the row goes to the output. */
-static cg_status measure_step(bench_output *output, cg_device *device, const bench_work *work,
-                              const bench_options *options, double *ms) {
+/* A batch, ready to be trained with again and again. */
+typedef struct point {
+    bench_work work;
     bench_runner *runner;
-    bench_times epochs = {0}, times = {0};
-    double first;
-    CG_TRY(bench_runner_open(work, device, &runner));
-    cg_status status = bench_runner_call(runner, BENCH_TRAIN, &first);
-    if (status == CG_OK) {
-        status = bench_measure_calls(runner, BENCH_TRAIN, options->repeats, options->seconds, &epochs);
+    bench_times epochs;
+} point;
+
+static cg_status open_points(cg_device *device, const char *name, point *points) {
+    for (size_t i = 0; i < COUNT; i++) {
+        double first;
+        points[i].work = with_batch(bench_work_find(name), (int64_t)batches[i]);
+        CG_TRY(bench_runner_open(&points[i].work, device, &points[i].runner));
+        CG_TRY(bench_runner_call(points[i].runner, BENCH_TRAIN, &first));
     }
-    for (size_t i = 0; i < epochs.count && status == CG_OK; i++) {
-        status = bench_times_add(&times, epochs.ms[i] / work->steps) ? CG_OK : cg_fail(CG_ERR_MEMORY, "out of memory");
+    return CG_OK;
+}
+
+#define TURN 0.1 /* of the seconds for a batch */
+
+/* In turns, since a machine's speed changes from one second to the next: all batches see the same of it. */
+static cg_status take_turns(point *points, const bench_options *options) {
+    double begin = monotonic_seconds();
+    for (int64_t i = 0; i < options->repeats || monotonic_seconds() - begin < options->seconds * COUNT; i++) {
+        for (size_t k = 0; k < COUNT; k++) {
+            CG_TRY(bench_measure_calls(points[k].runner, BENCH_TRAIN, 1, options->seconds * TURN, &points[k].epochs));
+        }
+    }
+    return CG_OK;
+}
+
+/* The median in ms of a step; the row goes to the output. */
+static cg_status add_row(bench_output *output, cg_device *device, const point *at, double *ms) {
+    bench_times times = {0};
+    cg_status status = CG_OK;
+    for (size_t i = 0; i < at->epochs.count && status == CG_OK; i++) {
+        bool added = bench_times_add(&times, at->epochs.ms[i] / at->work.steps);
+        status = added ? CG_OK : cg_fail(CG_ERR_MEMORY, "out of memory");
     }
     if (status == CG_OK) {
         const bench_row row = {.name = "batches",
                                .device = cg_device_describe(device)->string,
-                               .pass = work->name,
-                               .n = (double)work->inputs[0].dim[0]};
+                               .pass = at->work.name,
+                               .n = (double)at->work.inputs[0].dim[0]};
         *ms = bench_times_at(&times, 0.5);
         bench_output_add(output, &row, &times);
     }
-    bench_times_free(&epochs);
     bench_times_free(&times);
-    bench_runner_close(runner);
     return status;
 }
 
-static cg_status measure(bench_output *output, cg_device *device, const char *name, const bench_options *options) {
+static cg_status measure_points(bench_output *output, cg_device *device, const char *name, point *points,
+                                const bench_options *options) {
     double ms[COUNT];
+    CG_TRY(open_points(device, name, points));
+    CG_TRY(take_turns(points, options));
     for (size_t i = 0; i < COUNT; i++) {
-        bench_work work = with_batch(bench_work_find(name), (int64_t)batches[i]);
-        CG_TRY(measure_step(output, device, &work, options, &ms[i]));
+        CG_TRY(add_row(output, device, &points[i], &ms[i]));
     }
     if (!output->json) {
         bench_line line = bench_fit(batches, ms, COUNT);
@@ -81,6 +107,16 @@ static cg_status measure(bench_output *output, cg_device *device, const char *na
                line.constant, line.slope * 1e3, line.error * 100, line.farthest);
     }
     return CG_OK;
+}
+
+static cg_status measure(bench_output *output, cg_device *device, const char *name, const bench_options *options) {
+    point points[COUNT] = {0};
+    cg_status status = measure_points(output, device, name, points, options);
+    for (size_t i = 0; i < COUNT; i++) {
+        bench_times_free(&points[i].epochs);
+        bench_runner_close(points[i].runner);
+    }
+    return status;
 }
 
 cg_status bench_batches(bench_output *output, cg_device *device, const bench_options *options) {

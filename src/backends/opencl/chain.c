@@ -23,7 +23,7 @@ typedef struct step {
 typedef struct outline {
     step steps[CG_MAX_CHAIN];
     uint32_t n_steps, n_values;
-    uint32_t adds; /* bit i: step i adds to its output */
+    uint32_t adds;              /* bit i: step i adds to its output */
     uint8_t inner[MOST_VALUES]; /* 1: a value without memory */
 } outline;
 

@@ -64,8 +64,9 @@ static cg_status open_points(cg_device *device, const char *name, point *points)
 
 /* In turns, since a machine's speed changes from one second to the next: all batches see the same of it. */
 static cg_status take_turns(point *points, const bench_options *options) {
-    double begin = monotonic_seconds();
-    for (int64_t i = 0; i < options->repeats || monotonic_seconds() - begin < options->seconds * COUNT; i++) {
+    const size_t count = COUNT;
+    double begin = monotonic_seconds(), wanted = options->seconds * (double)count;
+    for (int64_t i = 0; i < options->repeats || monotonic_seconds() - begin < wanted; i++) {
         for (size_t k = 0; k < COUNT; k++) {
             CG_TRY(bench_measure_calls(points[k].runner, BENCH_TRAIN, 1, options->seconds * TURN, &points[k].epochs));
         }

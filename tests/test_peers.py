@@ -71,10 +71,12 @@ class Peers(unittest.TestCase):
         return subprocess.run([sys.executable, PEERS, *fixed, *map(str, arguments)], capture_output=True, text=True, timeout=60)
 
     def test_another_peer_has_a_figure_of_its_own(self):
-        done = self.run_peers("mlp-small", "--turns", 1, "--peer", "tinygrad")
+        done = self.run_peers("mlp", "mlp-small", "--turns", 1, "--peer", "tinygrad")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("tinygrad ms", done.stdout)
-        self.assertIn("4.0, 4.0: ", done.stdout)
+        head, mlp, small = done.stdout.splitlines()
+        self.assertIn("tinygrad ms", head)
+        self.assertIn("4.0, 4.0: ", mlp)
+        self.assertEqual(small.split()[-2], "to", small)
 
     def test_a_ratio_is_of_medians_and_the_first_turn_is_dropped(self):
         done = self.run_peers("xent-128", "--turns", 3, "--json", self.folder / "rows.json")

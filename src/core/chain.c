@@ -75,16 +75,19 @@ typedef struct storages {
 
 /* False: there is no room for it. */
 static bool meet(storages *all, const cg_tensor *tensor) {
-    for (size_t i = 0; tensor != NULL && i < all->count; i++) {
+    if (tensor == NULL) {
+        return true;
+    }
+    for (size_t i = 0; i < all->count; i++) {
         if (all->met[i] == tensor->storage) {
             return true;
         }
     }
-    if (tensor != NULL && all->count < CG_MAX_CHAIN_OPERANDS) {
-        all->met[all->count++] = tensor->storage;
-        return true;
+    if (all->count == CG_MAX_CHAIN_OPERANDS) {
+        return false;
     }
-    return tensor == NULL;
+    all->met[all->count++] = tensor->storage;
+    return true;
 }
 
 static bool meet_all(storages *all, const cg_node *node) {

@@ -158,15 +158,6 @@ static void write_kernel(writer *w, const outline *of) {
     put(w, "    }\n}\n");
 }
 
-/* FNV-1a */
-static uint64_t hash_outline(const outline *of) {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < sizeof *of; i++) {
-        hash = (hash ^ ((const unsigned char *)of)[i]) * 0x100000001b3u;
-    }
-    return hash;
-}
-
 /* cl/chain.cl with the kernel behind it. */
 static cg_status make_text(const ocl_device *device, const outline *of, char **text) {
     writer w = {.length = 0};
@@ -195,12 +186,13 @@ static cg_status find(ocl_device *device, const outline *of, const struct ocl_ch
         return CG_ERR_MEMORY;
     }
     *made = (struct ocl_chain){.of = *of, .next = device->chains};
-    snprintf(made->name, sizeof made->name, "chain-%016llx", (unsigned long long)hash_outline(of));
     cg_status status = make_text(device, of, &made->text);
     if (status != CG_OK) {
         device->host->free(made);
         return status;
     }
+    uint64_t hash = ocl_hash_text(OCL_HASH_BEGIN, made->text);
+    snprintf(made->name, sizeof made->name, "chain-%016llx", (unsigned long long)hash);
     *found = device->chains = made;
     return CG_OK;
 }

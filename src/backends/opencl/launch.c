@@ -32,8 +32,7 @@ ocl_arg ocl_struct(const void *data, size_t bytes) {
     return (ocl_arg){.bytes = bytes, .data = data};
 }
 
-/* FNV-1a */
-static uint64_t hash_text(uint64_t hash, const char *text) {
+uint64_t ocl_hash_text(uint64_t hash, const char *text) {
     for (; *text != '\0'; text++) {
         hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
     }
@@ -96,7 +95,7 @@ static cg_status create(ocl_device *device, uint64_t hash, const ocl_call *call,
 
 static cg_status kernel_of(ocl_device *device, const ocl_call *call, ocl_kernel **found) {
     const char *defines = call->defines != NULL ? call->defines : "";
-    uint64_t hash = hash_text(hash_text(hash_text(0xcbf29ce484222325u, call->kernel), defines), call->file);
+    uint64_t hash = ocl_hash_text(ocl_hash_text(ocl_hash_text(OCL_HASH_BEGIN, call->kernel), defines), call->file);
     for (size_t i = 0; i < device->n_kernels; i++) {
         ocl_kernel *kernel = &device->kernels[i];
         if (kernel->hash == hash && strcmp(kernel->name, call->kernel) == 0 && strcmp(kernel->defines, defines) == 0 &&

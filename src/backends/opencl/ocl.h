@@ -197,6 +197,9 @@ ocl_arg ocl_real(double value);
 ocl_arg ocl_flag(int value);
 ocl_arg ocl_struct(const void *data, size_t bytes);
 cg_status ocl_launch(ocl_device *device, const ocl_call *call);
+/* FNV-1a: goes on from the hash of what stands before. */
+#define OCL_HASH_BEGIN 0xcbf29ce484222325u
+uint64_t ocl_hash_text(uint64_t hash, const char *text);
 void ocl_kernels_release(ocl_device *device);
 
 /* An operand as the two arguments that every kernel takes: memory and first element. */

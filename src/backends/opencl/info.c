@@ -248,7 +248,8 @@ static void describe(const cg_host *host, const found *entry, cg_device_info *in
              info->type == CG_DEVICE_CPU ? "cpu" : "gpu"); /* unless told otherwise */
     info->integrated = device_number(device, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(cl_bool)) != 0;
     info->simulator = entry->rank == 4;
-    info->units = (uint32_t)device_number(device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof(cl_uint));
+    uint64_t units = device_number(device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof(cl_uint));
+    info->units = units > 0 ? (uint32_t)units : 1; /* OpenCL: at least 1; 0: the driver did not answer */
     info->memory_bytes = device_number(device, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof(cl_ulong));
     info->max_allocation_bytes = device_number(device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof(cl_ulong));
     info->local_memory_bytes = device_number(device, CL_DEVICE_LOCAL_MEM_SIZE, sizeof(cl_ulong));

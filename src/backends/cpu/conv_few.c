@@ -10,10 +10,6 @@
 
 #define MOST_CHANNELS 2
 #define PARTS 16
-#define LANES 8
-
-/* Not cpu_lanes: vectors that are larger than registers are kept in memory. */
-typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 /* One part's work: padded planes of an image, and its sums. */
 typedef struct few {
@@ -29,11 +25,11 @@ bool cpu_conv_has_few_channels(const cpu_convolution *v) {
     for (int i = 1; i < 3; i++) {
         plain = plain && v->stride[i] == 1 && v->dilation[i] == 1;
     }
-    return plain && v->out[2] >= LANES && (v->kernel[2] == 3 || v->kernel[2] == 5 || v->kernel[2] == 7);
+    return plain && v->out[2] >= CPU_LANES && (v->kernel[2] == 3 || v->kernel[2] == 5 || v->kernel[2] == 7);
 }
 
 static int64_t whole_lanes(int64_t n) {
-    return (n + LANES - 1) / LANES * LANES;
+    return (n + CPU_LANES - 1) / CPU_LANES * CPU_LANES;
 }
 
 static int64_t weights_of(const cpu_convolution *v) {
@@ -47,9 +43,9 @@ static void place(const float *from, int64_t width, int64_t rows, float *to, int
     }
 }
 
-static float sum_of(const lanes *parts) {
+static float sum_of(const cpu_lanes *parts) {
     float sum = 0.0f;
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < CPU_LANES; i++) {
         sum += (*parts)[i];
     }
     return sum;
@@ -59,13 +55,13 @@ static float sum_of(const lanes *parts) {
  * part of each clone there: so the sums stay in registers. */
 static inline __attribute__((always_inline)) void sum_row(const few *work, const float *x, const float *dy, int width,
                                                           float *to) {
-    lanes sums[7] = {{0}};
+    cpu_lanes sums[7] = {{0}};
     for (int64_t h = 0; h < work->v->out[1]; h++) {
-        for (int64_t w = 0; w < work->y_width; w += LANES) {
-            lanes gradient = *(const lanes *)(dy + h * work->y_width + w);
+        for (int64_t w = 0; w < work->y_width; w += CPU_LANES) {
+            cpu_lanes gradient = *(const cpu_lanes *)(dy + h * work->y_width + w);
 #pragma GCC unroll 7
             for (int tap = 0; tap < width; tap++) {
-                sums[tap] += gradient * *(const lanes *)(x + h * work->x_width + w + tap);
+                sums[tap] += gradient * *(const cpu_lanes *)(x + h * work->x_width + w + tap);
             }
         }
     }

@@ -191,7 +191,7 @@ static void run_rows(const job *w, int64_t row, int64_t first, int64_t count, co
     const float *filters = w->filters + row * WINOGRAD_POINTS * w->depth;
     for (int64_t i = 0; i < w->panels * WINOGRAD_POINTS; i++) {
         w->tile->run(w->depth, filters + i % WINOGRAD_POINTS * w->depth * height, m->patches + i * w->depth * columns,
-                     m->products + i * height * columns);
+                     m->products + i * height * columns, columns, false);
     }
     for (int r = 0; r < height && row + r < w->rows; r++) {
         float *const y[] = {m->results, m->results + tiles, m->results + 2 * tiles, m->results + 3 * tiles};

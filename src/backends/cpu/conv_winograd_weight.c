@@ -75,14 +75,10 @@ static void pack(const job *w, const float *points, int64_t lines, int64_t count
 /* Adds the products of `count` tiles to a part's sums. */
 static void add_products(const job *w, int64_t count, const thread_memory *m, float *sums) {
     int rows = w->tile->rows, columns = w->tile->columns;
-    float product[CPU_TILE_MAX_ROWS * CPU_TILE_MAX_COLUMNS];
     for (int64_t i = 0; i < WINOGRAD_POINTS * w->filter_panels; i++) {
         const float *channels = m->channels + i / w->filter_panels * w->channel_panels * count * columns;
         for (int64_t j = 0; j < w->channel_panels; j++, sums += rows * columns) {
-            w->tile->run(count, m->filters + i * count * rows, channels + j * count * columns, product);
-            for (int k = 0; k < rows * columns; k++) {
-                sums[k] += product[k];
-            }
+            w->tile->run(count, m->filters + i * count * rows, channels + j * count * columns, sums, columns, true);
         }
     }
 }

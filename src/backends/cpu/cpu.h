@@ -17,9 +17,10 @@
 #define CPU_CLONES
 #endif
 
-/* Sixteen floats that are added lane by lane: the order of a sum does not depend on the instruction set. */
-typedef float cpu_lanes __attribute__((vector_size(64), aligned(4), may_alias));
-#define CPU_LANES 16
+/* Floats that are added lane by lane: the order of a sum does not depend on the instruction set. No more of them: what
+ * is larger than a register is kept in memory. Several sums side by side hide how long an addition takes. */
+#define CPU_LANES 8
+typedef float cpu_lanes __attribute__((vector_size(4 * CPU_LANES), aligned(4), may_alias));
 
 typedef struct cpu_conv_plans cpu_conv_plans;
 

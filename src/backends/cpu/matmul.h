@@ -24,11 +24,12 @@ typedef struct cpu_tile_rows {
     const float *prefetch;
 } cpu_tile_rows;
 
-/* A piece of c that stays in registers: rows x columns sums over k of packed a [k, rows] and b [k, columns]. */
+/* A piece of c that stays in registers: rows x columns sums over k of packed a [k, rows] and b [k, columns], to c or
+ * added to it. */
 typedef struct cpu_tile {
     const char *name;
     int rows, columns;
-    void (*run)(int64_t k, const float *a, const float *b, float *c);
+    void (*run)(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add);
     void (*run_wide)(const cpu_tile_rows *work); /* rows x columns, b [k, columns] */
     void (*run_high)(const cpu_tile_rows *work); /* 2 rows x columns / 2, b [k, columns / 2] */
 } cpu_tile;
@@ -42,7 +43,7 @@ int cpu_tiles(const cpu_tile *tiles[CPU_TILES]);
 
 /* Packs lines of `length` elements, `line` from one to the next and `step` between their elements, `width` of them side
  * by side in a panel [length, width]; lines that are missing in the last panel are zeros. The source is read in the
- * order of its memory. */
+ * order of its memory. `width`: the rows or columns of a tile, or half of its columns. */
 void cpu_gemm_pack(const float *from, int64_t line, int64_t step, int64_t lines, int64_t length, int width, float *to);
 
 /* The product by the packed loops with all threads of the device. Its bits depend on the tile, not on the threads. */

@@ -106,20 +106,51 @@ static inline void transpose_4(const float *from, int64_t line, float *to, int64
 }
 #endif
 
+/* Whole panels of lines that are neighbours. `width` is a constant where this is called: no call for a few bytes. */
+static inline __attribute__((always_inline)) void copy_whole(const float *from, int64_t step, int64_t lines,
+                                                             int64_t length, int width, float *to) {
+    for (int64_t i = 0; i < length; i++) {
+        for (int64_t first = 0; first + width <= lines; first += width) {
+            memcpy(to + first * length + i * width, from + i * step + first, (size_t)width * sizeof *to);
+        }
+    }
+}
+
+static void copy_panels(const float *from, int64_t step, int64_t lines, int64_t length, int width, float *to) {
+    switch (width) {
+    case 4:
+        copy_whole(from, step, lines, length, 4, to);
+        break;
+    case 6:
+        copy_whole(from, step, lines, length, 6, to);
+        break;
+    case 8:
+        copy_whole(from, step, lines, length, 8, to);
+        break;
+    case 12:
+        copy_whole(from, step, lines, length, 12, to);
+        break;
+    case 16:
+        copy_whole(from, step, lines, length, 16, to);
+        break;
+    default:
+        copy_whole(from, step, lines, length, width, to);
+    }
+    int64_t whole = lines / width * width;
+    for (int64_t i = 0; whole < lines && i < length; i++) {
+        for (int64_t j = whole; j < lines; j++) {
+            to[whole * length + i * width + j - whole] = from[i * step + j];
+        }
+    }
+}
+
 void cpu_gemm_pack(const float *from, int64_t line, int64_t step, int64_t lines, int64_t length, int width, float *to) {
-    int64_t whole = lines / width * width, rest = lines - whole;
-    if (rest > 0) {
+    int64_t whole = lines / width * width;
+    if (whole < lines) {
         memset(to + whole * length, 0, (size_t)(length * width) * sizeof *to);
     }
     if (line == 1) {
-        for (int64_t i = 0; i < length; i++) {
-            for (int64_t first = 0; first < whole; first += width) {
-                memcpy(to + first * length + i * width, from + i * step + first, (size_t)width * sizeof *to);
-            }
-            for (int64_t j = 0; j < rest; j++) {
-                to[whole * length + i * width + j] = from[i * step + whole + j];
-            }
-        }
+        copy_panels(from, step, lines, length, width, to);
         return;
     }
     for (int64_t j = 0; j < lines;) {
@@ -139,34 +170,36 @@ void cpu_gemm_pack(const float *from, int64_t line, int64_t step, int64_t lines,
 }
 
 /* Writes the part of a finished tile that lies inside c, or adds it. */
-static void put_tile(const product *work, const float *sums, int64_t i, int64_t j, bool add) {
+static void put_part(const product *work, const float *sums, int64_t i, int64_t j, bool add) {
     int64_t rows = smaller(work->tile->rows, work->m - i), columns = smaller(work->tile->columns, work->n - j);
-    int width = work->tile->columns;
     for (int64_t row = 0; row < rows; row++) {
+        const float *from = sums + row * work->tile->columns;
         float *c = work->c + (i + row) * work->c_row + j * work->c_column;
-        if (work->c_column == 1 && add) {
-            for (int64_t column = 0; column < columns; column++) {
-                c[column] += sums[row * width + column];
-            }
-        } else if (work->c_column == 1) {
-            memcpy(c, sums + row * width, (size_t)columns * sizeof *c);
-        } else {
-            for (int64_t column = 0; column < columns; column++) {
-                float *element = &c[column * work->c_column];
-                *element = add ? *element + sums[row * width + column] : sums[row * width + column];
-            }
+        for (int64_t column = 0; column < columns; column++) {
+            float *element = &c[column * work->c_column];
+            *element = add ? *element + from[column] : from[column];
         }
     }
+}
+
+/* The tile at row i and column j of c, from panels of a and b. */
+static void run_tile(const product *work, int64_t k, const float *a, const float *b, int64_t i, int64_t j, bool add) {
+    const cpu_tile *tile = work->tile;
+    if (work->c_column == 1 && i + tile->rows <= work->m && j + tile->columns <= work->n) {
+        tile->run(k, a, b, work->c + i * work->c_row + j, work->c_row, add);
+        return;
+    }
+    float sums[CPU_TILE_MAX_ROWS * CPU_TILE_MAX_COLUMNS];
+    tile->run(k, a, b, sums, tile->columns, false);
+    put_part(work, sums, i, j, add);
 }
 
 /* All tiles of one packed block of a times one of b. */
 static void block(const product *work, const float *a, const float *b, int64_t i0, int64_t j0, int64_t m, int64_t n,
                   int64_t k, bool add) {
-    float sums[CPU_TILE_MAX_ROWS * CPU_TILE_MAX_COLUMNS];
     for (int64_t j = 0; j < n; j += work->tile->columns) {
         for (int64_t i = 0; i < m; i += work->tile->rows) {
-            work->tile->run(k, a + i * k, b + j * k, sums);
-            put_tile(work, sums, i0 + i, j0 + j, add);
+            run_tile(work, k, a + i * k, b + j * k, i0 + i, j0 + j, add);
         }
     }
 }

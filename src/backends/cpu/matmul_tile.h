@@ -6,7 +6,7 @@
  */
 typedef float TILE(vector) __attribute__((vector_size(TILE_WIDTH * 4), aligned(4), may_alias));
 
-TILE_TARGET static void TILE(run)(int64_t k, const float *a, const float *b, float *c) {
+TILE_TARGET static void TILE(run)(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add) {
     TILE(vector) sums[TILE_ROWS][2] = {{{0}}};
     for (int64_t l = 0; l < k; l++) {
         TILE(vector) left = *(const TILE(vector) *)(b + l * 2 * TILE_WIDTH);
@@ -17,8 +17,13 @@ TILE_TARGET static void TILE(run)(int64_t k, const float *a, const float *b, flo
         }
     }
     UNROLLED for (int row = 0; row < TILE_ROWS; row++) {
-        *(TILE(vector) *)(c + row * 2 * TILE_WIDTH) = sums[row][0];
-        *(TILE(vector) *)(c + row * 2 * TILE_WIDTH + TILE_WIDTH) = sums[row][1];
+        TILE(vector) *left = (TILE(vector) *)(c + row * ldc), *right = left + 1;
+        if (add) {
+            sums[row][0] += *left;
+            sums[row][1] += *right;
+        }
+        *left = sums[row][0];
+        *right = sums[row][1];
     }
 }
 

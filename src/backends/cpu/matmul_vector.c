@@ -15,13 +15,14 @@ typedef struct vector_product {
 } vector_product;
 
 CPU_CLONES static float dot(const float *x, const float *y, int64_t n) {
-    cpu_lanes sum = {0};
+    cpu_lanes sums[2] = {{0}};
     int64_t i = 0;
-    for (; i + CPU_LANES <= n; i += CPU_LANES) {
-        sum += *(const cpu_lanes *)(x + i) * *(const cpu_lanes *)(y + i);
+    for (; i + 2 * CPU_LANES <= n; i += 2 * CPU_LANES) {
+        sums[0] += *(const cpu_lanes *)(x + i) * *(const cpu_lanes *)(y + i);
+        sums[1] += *(const cpu_lanes *)(x + i + CPU_LANES) * *(const cpu_lanes *)(y + i + CPU_LANES);
     }
     float lane[CPU_LANES], rest = 0.0f;
-    *(cpu_lanes *)lane = sum;
+    *(cpu_lanes *)lane = sums[0] + sums[1];
     for (; i < n; i++) {
         rest += x[i] * y[i];
     }

@@ -60,14 +60,17 @@ static float lanes_sum(float lane[CPU_LANES]) {
 }
 
 CPU_CLONES static float run_squares(const float *x, float mean, int64_t n) {
-    cpu_lanes sums = {0};
+    cpu_lanes sums[4] = {{0}};
     int64_t i = 0;
-    for (; i + CPU_LANES <= n; i += CPU_LANES) {
-        cpu_lanes distance = *(const cpu_lanes *)(x + i) - mean;
-        sums += distance * distance;
+    for (; i + 4 * CPU_LANES <= n; i += 4 * CPU_LANES) {
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) {
+            cpu_lanes distance = *(const cpu_lanes *)(x + i + k * CPU_LANES) - mean;
+            sums[k] += distance * distance;
+        }
     }
     float lane[CPU_LANES];
-    memcpy(lane, &sums, sizeof sums);
+    *(cpu_lanes *)lane = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     float total = lanes_sum(lane);
     for (; i < n; i++) {
         total += (x[i] - mean) * (x[i] - mean);
@@ -133,17 +136,21 @@ static void normalize_groups(void *context, int64_t begin, int64_t end) {
 
 CPU_CLONES static cpu_run_sum sum_run(const float *x, const float *dy, float mean, float rstd, cpu_run_weights w,
                                       int64_t n) {
-    cpu_lanes sum = {0}, along = {0};
+    cpu_lanes sums[2] = {{0}}, alongs[2] = {{0}};
     int64_t i = 0;
-    for (; i + CPU_LANES <= n; i += CPU_LANES) {
-        cpu_lanes g = *(const cpu_lanes *)(dy + i);
-        g = w.vector != NULL ? g * *(const cpu_lanes *)(w.vector + i) : g * w.one;
-        sum += g;
-        along += g * ((*(const cpu_lanes *)(x + i) - mean) * rstd);
+    for (; i + 2 * CPU_LANES <= n; i += 2 * CPU_LANES) {
+#pragma GCC unroll 2
+        for (int k = 0; k < 2; k++) {
+            int64_t at = i + k * CPU_LANES;
+            cpu_lanes g = *(const cpu_lanes *)(dy + at);
+            g = w.vector != NULL ? g * *(const cpu_lanes *)(w.vector + at) : g * w.one;
+            sums[k] += g;
+            alongs[k] += g * ((*(const cpu_lanes *)(x + at) - mean) * rstd);
+        }
     }
     float sum_lane[CPU_LANES], along_lane[CPU_LANES];
-    memcpy(sum_lane, &sum, sizeof sum);
-    memcpy(along_lane, &along, sizeof along);
+    *(cpu_lanes *)sum_lane = sums[0] + sums[1];
+    *(cpu_lanes *)along_lane = alongs[0] + alongs[1];
     cpu_run_sum total = {lanes_sum(sum_lane), lanes_sum(along_lane)};
     for (; i < n; i++) {
         float g = dy[i] * (w.vector != NULL ? w.vector[i] : w.one);

@@ -11,14 +11,16 @@
 #define PIECE_ACROSS 64  /* rows of a piece where it is not */
 
 CPU_CLONES static float row_sum(const float *x, int64_t n) {
-    cpu_lanes sums[2] = {{0}};
+    cpu_lanes sums[4] = {{0}};
     int64_t i = 0;
-    for (; i + 2 * CPU_LANES <= n; i += 2 * CPU_LANES) {
-        sums[0] += *(const cpu_lanes *)(x + i);
-        sums[1] += *(const cpu_lanes *)(x + i + CPU_LANES);
+    for (; i + 4 * CPU_LANES <= n; i += 4 * CPU_LANES) {
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) {
+            sums[k] += *(const cpu_lanes *)(x + i + k * CPU_LANES);
+        }
     }
     float lane[CPU_LANES];
-    *(cpu_lanes *)lane = sums[0] + sums[1];
+    *(cpu_lanes *)lane = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     for (int width = CPU_LANES / 2; width > 0; width /= 2) {
         for (int k = 0; k < width; k++) {
             lane[k] += lane[k + width];

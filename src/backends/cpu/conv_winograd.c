@@ -12,10 +12,9 @@
 
 #define CACHED 131072 /* floats of transformed patches that are done at a time */
 #define LEAST_LINES 4
-/* Below, the transforms take longer than what they save; those of the weight's gradient take twice as long. */
+/* Below, the transforms take longer than what they save. */
 #define LEAST_CHANNELS 32
-#define LEAST_CHANNELS_WEIGHT 64
-#define LEAST_WIDTH_WEIGHT 20
+#define LEAST_WIDTH_WEIGHT 6
 
 #define LARGEST 1e18f /* beyond, sums of a patch could overflow where the convolution's do not */
 
@@ -33,10 +32,9 @@ bool cpu_winograd_takes(const cpu_convolution *v, cpu_conv_operand pass) {
         taken = taken && v->kernel[i] == 3 && v->stride[i] == 1 && v->dilation[i] == 1 && v->padding[i] <= 2;
     }
     bool weight = pass == CPU_CONV_WEIGHT;
-    int64_t least = weight ? LEAST_CHANNELS_WEIGHT : LEAST_CHANNELS;
     int64_t lines = v->images * ceil_div((pass == CPU_CONV_X ? v->in : v->out)[1], 2);
-    return plane && taken && v->groups == 1 && smaller(v->channels, v->filters) >= least && lines >= LEAST_LINES &&
-           (!weight || v->out[2] >= LEAST_WIDTH_WEIGHT);
+    return plane && taken && v->groups == 1 && smaller(v->channels, v->filters) >= LEAST_CHANNELS &&
+           lines >= LEAST_LINES && (!weight || v->out[2] >= LEAST_WIDTH_WEIGHT);
 }
 
 /* Without a way out of the loop, so that it becomes vector code. */

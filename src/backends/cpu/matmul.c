@@ -1,44 +1,52 @@
-/* The matmul op: bias and accumulation first, then each product of the batch by whatever does its shape best. */
+/* The matmul op: each product of the batch by whatever does its shape best, then bias and ReLU. */
 #include "matmul.h"
 
+#include <math.h>
 #include <string.h>
 
-#define PREFILL_GRAIN 32768
+#define ROW_GRAIN 32768
 #define STREAM_FLOATS 4194304 /* beyond the caches */
 #define BATCH_WORK 16777216   /* multiply-adds of one product above which all threads work on the same one */
 
 /* Rows of c, one for each row of each product. */
 typedef struct row_job {
     const cg_matmul_attrs *attrs;
-    const float *bias; /* NULL: zeros */
+    const float *bias; /* NULL: none */
     float *c;
-    bool add;
+    bool relu;
 } row_job;
 
-CPU_CLONES static void prefill_rows(void *context, int64_t begin, int64_t end) {
-    const row_job *work = context;
+static float *row_of(const row_job *work, int64_t row) {
     const cg_matmul_attrs *attrs = work->attrs;
-    const float *bias = work->bias;
+    return work->c + row / attrs->m * attrs->stride_c + row % attrs->m * attrs->ldc;
+}
+
+static void clear_rows(void *context, int64_t begin, int64_t end) {
+    const row_job *work = context;
     for (int64_t row = begin; row < end; row++) {
-        float *c = work->c + row / attrs->m * attrs->stride_c + row % attrs->m * attrs->ldc;
-        if (bias != NULL && work->add) {
-#pragma omp simd
-            for (int64_t j = 0; j < attrs->n; j++) {
-                c[j] += bias[j];
-            }
-        } else if (bias != NULL) {
-            memcpy(c, bias, (size_t)attrs->n * sizeof *c);
-        } else if (!work->add) {
-            memset(c, 0, (size_t)attrs->n * sizeof *c);
-        }
+        memset(row_of(work, row), 0, (size_t)work->attrs->n * sizeof *work->c);
     }
 }
 
-/* Makes c what the products are added to. */
-static void prefill(const cpu_device *device, const cg_op *op, const float *bias) {
-    const cg_matmul_attrs *attrs = op->attrs;
-    row_job work = {attrs, bias, cpu_floats(&op->outputs[0]), cpu_adds(op)};
-    cpu_parallel(device, attrs->batch * attrs->m, PREFILL_GRAIN / attrs->n + 1, prefill_rows, &work);
+CPU_CLONES static void finish_row(float *c, const float *bias, int64_t n, float least) {
+#pragma omp simd
+    for (int64_t j = 0; j < n; j++) {
+        float value = bias != NULL ? c[j] + bias[j] : c[j];
+        c[j] = value <= least ? least : value;
+    }
+}
+
+/* Bias and ReLU, while the product is in the caches. */
+static void finish_rows(void *context, int64_t begin, int64_t end) {
+    const row_job *work = context;
+    for (int64_t row = begin; row < end; row++) {
+        finish_row(row_of(work, row), work->bias, work->attrs->n, work->relu ? 0.0f : -INFINITY);
+    }
+}
+
+static void run_rows(const cpu_device *device, cpu_range_fn fn, row_job *work) {
+    const cg_matmul_attrs *attrs = work->attrs;
+    cpu_parallel(device, attrs->batch * attrs->m, ROW_GRAIN / attrs->n + 1, fn, work);
 }
 
 typedef struct batch {
@@ -105,47 +113,34 @@ static cg_status multiply_batch(cpu_device *device, batch *all) {
     return CG_OK;
 }
 
-cg_status cpu_matmul(cpu_device *device, const cg_op *op) {
+static cg_status run(cpu_device *device, const cg_op *op, bool relu) {
     const cg_matmul_attrs *attrs = op->attrs;
-    bool biased = op->n_inputs > 2 && op->inputs[2].buffer != NULL;
+    row_job rows = {attrs, cpu_optional(op, 2), cpu_floats(&op->outputs[0]), relu};
     if (attrs->batch == 0 || attrs->m == 0 || attrs->n == 0) {
-        return CG_OK;
-    }
-    if (biased || attrs->k == 0) {
-        prefill(device, op, biased ? cpu_floats(&op->inputs[2]) : NULL);
-    }
-    if (attrs->k == 0) {
         return CG_OK;
     }
     const cpu_tile *tiles[CPU_TILES];
     cpu_tiles(tiles);
     batch all = {.attrs = attrs,
                  .tile = tiles[0],
-                 .first = {attrs->transpose_a != 0, attrs->transpose_b != 0, biased || cpu_adds(op), attrs->m, attrs->n,
-                           attrs->k, attrs->lda, attrs->ldb, attrs->ldc, cpu_floats(&op->inputs[0]),
-                           cpu_floats(&op->inputs[1]), cpu_floats(&op->outputs[0])}};
-    return multiply_batch(device, &all);
-}
-
-CPU_CLONES static void relu_rows(void *context, int64_t begin, int64_t end) {
-    const row_job *work = context;
-    const cg_matmul_attrs *attrs = work->attrs;
-    for (int64_t row = begin; row < end; row++) {
-        float *c = work->c + row / attrs->m * attrs->stride_c + row % attrs->m * attrs->ldc;
-#pragma omp simd
-        for (int64_t j = 0; j < attrs->n; j++) {
-            c[j] = c[j] <= 0.0f ? 0.0f : c[j];
-        }
+                 .first = {attrs->transpose_a != 0, attrs->transpose_b != 0, cpu_adds(op), attrs->m, attrs->n, attrs->k,
+                           attrs->lda, attrs->ldb, attrs->ldc, cpu_floats(&op->inputs[0]), cpu_floats(&op->inputs[1]),
+                           rows.c}};
+    if (attrs->k > 0) {
+        CG_TRY(multiply_batch(device, &all));
+    } else if (!cpu_adds(op)) {
+        run_rows(device, clear_rows, &rows);
     }
-}
-
-/* In place, while the product is in the caches. */
-cg_status cpu_matmul_relu(cpu_device *device, const cg_op *op) {
-    const cg_matmul_attrs *attrs = op->attrs;
-    CG_TRY(cpu_matmul(device, op));
-    row_job work = {.attrs = attrs, .c = cpu_floats(&op->outputs[0])};
-    if (attrs->n > 0) {
-        cpu_parallel(device, attrs->batch * attrs->m, PREFILL_GRAIN / attrs->n + 1, relu_rows, &work);
+    if (rows.bias != NULL || relu) {
+        run_rows(device, finish_rows, &rows);
     }
     return CG_OK;
+}
+
+cg_status cpu_matmul(cpu_device *device, const cg_op *op) {
+    return run(device, op, false);
+}
+
+cg_status cpu_matmul_relu(cpu_device *device, const cg_op *op) {
+    return run(device, op, true);
 }

@@ -98,7 +98,23 @@ static inline void transpose_4(const float *from, int64_t line, float *to, int64
     *(four_floats *)(to + 2 * width) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
     *(four_floats *)(to + 3 * width) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
+
+/* Two lines of four floats as four columns. */
+static inline void transpose_2(const float *from, int64_t line, float *to, int64_t width) {
+    four_floats a = *(const four_floats *)from, b = *(const four_floats *)(from + line);
+    const four_floats columns[] = {__builtin_shufflevector(a, b, 0, 4, 1, 5),
+                                   __builtin_shufflevector(a, b, 2, 6, 3, 7)};
+    for (int i = 0; i < 4; i++) {
+        memcpy(to + i * width, (const float *)columns + 2 * i, 2 * sizeof *to);
+    }
+}
 #else
+static inline void transpose_2(const float *from, int64_t line, float *to, int64_t width) {
+    for (int i = 0; i < 8; i++) {
+        to[i / 2 * width + i % 2] = from[i % 2 * line + i / 2];
+    }
+}
+
 static inline void transpose_4(const float *from, int64_t line, float *to, int64_t width) {
     for (int i = 0; i < 16; i++) {
         to[i / 4 * width + i % 4] = from[i % 4 * line + i / 4];
@@ -144,6 +160,22 @@ static void copy_panels(const float *from, int64_t step, int64_t lines, int64_t 
     }
 }
 
+/* Four, two or one of the lines of a panel, whose elements are neighbours. */
+static void pack_sides(const float *from, int64_t line, int64_t length, int64_t sides, int width, float *to) {
+    int64_t i = 0;
+    for (; sides == 4 && i + 4 <= length; i += 4) {
+        transpose_4(from + i, line, to + i * width, width);
+    }
+    for (; sides == 2 && i + 4 <= length; i += 4) {
+        transpose_2(from + i, line, to + i * width, width);
+    }
+    for (; i < length; i++) {
+        for (int64_t side = 0; side < sides; side++) {
+            to[i * width + side] = from[side * line + i];
+        }
+    }
+}
+
 void cpu_gemm_pack(const float *from, int64_t line, int64_t step, int64_t lines, int64_t length, int width, float *to) {
     int64_t whole = lines / width * width;
     if (whole < lines) {
@@ -154,18 +186,9 @@ void cpu_gemm_pack(const float *from, int64_t line, int64_t step, int64_t lines,
         return;
     }
     for (int64_t j = 0; j < lines;) {
-        float *panel = to + j / width * width * length + j % width;
-        bool four = j % width + 4 <= width && j + 4 <= lines;
-        int64_t i = 0;
-        for (; four && i + 4 <= length; i += 4) {
-            transpose_4(from + j * line + i, line, panel + i * width, width);
-        }
-        for (; i < length; i++) {
-            for (int side = 0; side < (four ? 4 : 1); side++) {
-                panel[i * width + side] = from[(j + side) * line + i];
-            }
-        }
-        j += four ? 4 : 1;
+        int64_t left = smaller(width - j % width, lines - j), sides = left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        pack_sides(from + j * line, line, length, sides, width, to + j / width * width * length + j % width);
+        j += sides;
     }
 }
 

@@ -24,8 +24,8 @@ static bool has_avx2_alone(void) {
  * lines of the cache (linear-512-512 of `clgrad bench`). The packed loops do not. */
 static bool should_pack(const cpu_gemm *gemm) {
     bool conflicts = gemm->ldb % 512 == 0 && gemm->m <= 512;
-    return !gemm->transpose_b && (gemm->transpose_a || conflicts) && gemm->m >= 64 && gemm->n >= 64 &&
-           gemm->k >= 64 && has_avx2_alone();
+    return !gemm->transpose_b && (gemm->transpose_a || conflicts) && gemm->m >= 64 && gemm->n >= 64 && gemm->k >= 64 &&
+           has_avx2_alone();
 }
 
 /* The library takes its threads from the calling thread's OpenMP setting, which is put back. */

@@ -147,18 +147,18 @@ static void check_own(cpu_device *device, own_product multiply, const cpu_tile *
     t.wide.n_inputs = 2;
     cr_assert(cg_backend_reference.run(NULL, &t.wide) == CG_OK);
     for (int64_t i = 0; i < a->batch; i++) {
-        cpu_gemm gemm = {a->transpose_a,
-                         a->transpose_b,
-                         add,
-                         a->m,
-                         a->n,
-                         a->k,
-                         a->lda,
-                         a->ldb,
-                         a->ldc,
-                         cpu_floats(&t.single.inputs[0]) + i * a->stride_a,
-                         cpu_floats(&t.single.inputs[1]) + i * a->stride_b,
-                         cpu_floats(&t.single.outputs[0]) + i * a->stride_c};
+        cpu_gemm gemm = {.transpose_a = a->transpose_a,
+                         .transpose_b = a->transpose_b,
+                         .add = add,
+                         .m = a->m,
+                         .n = a->n,
+                         .k = a->k,
+                         .lda = a->lda,
+                         .ldb = a->ldb,
+                         .ldc = a->ldc,
+                         .a = cpu_floats(&t.single.inputs[0]) + i * a->stride_a,
+                         .b = cpu_floats(&t.single.inputs[1]) + i * a->stride_b,
+                         .c = cpu_floats(&t.single.outputs[0]) + i * a->stride_c};
         cr_assert(multiply(device, tile, &gemm) == CG_OK);
     }
     twin_compare(&t, tile->name, variant);
@@ -201,6 +201,54 @@ Test(kernels_cpu, narrow_products_agree_with_every_tile) {
         }
     }
     cr_assert(narrow >= 8 * count, "of the products only %d are narrow", narrow);
+    cg_backend_cpu.close(several);
+}
+
+#define ROWS 301
+#define COLUMNS 21
+#define DEPTH 70
+
+static void multiply_narrow(void *device, const cpu_tile *tile, const float *bias, bool relu, float *c) {
+    static float a[ROWS * DEPTH], b[DEPTH * COLUMNS];
+    for (int i = 0; i < ROWS * DEPTH; i++) {
+        a[i] = (float)(i * 7 % 31 - 15) / 8;
+    }
+    for (int i = 0; i < DEPTH * COLUMNS; i++) {
+        b[i] = (float)(i * 5 % 29 - 14) / 8;
+    }
+    const cpu_gemm gemm = {.relu = relu,
+                           .m = ROWS,
+                           .n = COLUMNS,
+                           .k = DEPTH,
+                           .lda = DEPTH,
+                           .ldb = COLUMNS,
+                           .ldc = COLUMNS,
+                           .a = a,
+                           .b = b,
+                           .bias = bias,
+                           .c = c};
+    cr_assert(cpu_gemm_is_narrow(tile, &gemm));
+    cr_assert(cpu_gemm_narrow(device, tile, &gemm) == CG_OK);
+}
+
+Test(kernels_cpu, narrow_products_finish_their_rows) {
+    static float plain[ROWS * COLUMNS], finished[ROWS * COLUMNS];
+    float bias[COLUMNS];
+    for (int j = 0; j < COLUMNS; j++) {
+        bias[j] = (float)(j - 10);
+    }
+    const cpu_tile *tiles[CPU_TILES];
+    int count = cpu_tiles(tiles);
+    void *several = open_several();
+    for (int tile = 0; tile < count; tile++) {
+        multiply_narrow(several, tiles[tile], NULL, false, plain);
+        multiply_narrow(several, tiles[tile], bias, true, finished);
+        for (int i = 0; i < ROWS * COLUMNS; i++) {
+            float expected = fmaxf(plain[i] + bias[i % COLUMNS], 0.0f);
+            cr_assert(finished[i] == expected, "%s, element %d: %g, not %g", tiles[tile]->name, i, (double)finished[i],
+                      (double)expected);
+        }
+    }
     cg_backend_cpu.close(several);
 }
 

@@ -8,26 +8,6 @@
 #define STREAM_FLOATS 4194304 /* beyond the caches */
 #define BATCH_WORK 16777216   /* multiply-adds of one product above which all threads work on the same one */
 
-/* Rows of c, one for each row of each product. */
-typedef struct row_job {
-    const cg_matmul_attrs *attrs;
-    const float *bias; /* NULL: none */
-    float *c;
-    bool relu;
-} row_job;
-
-static float *row_of(const row_job *work, int64_t row) {
-    const cg_matmul_attrs *attrs = work->attrs;
-    return work->c + row / attrs->m * attrs->stride_c + row % attrs->m * attrs->ldc;
-}
-
-static void clear_rows(void *context, int64_t begin, int64_t end) {
-    const row_job *work = context;
-    for (int64_t row = begin; row < end; row++) {
-        memset(row_of(work, row), 0, (size_t)work->attrs->n * sizeof *work->c);
-    }
-}
-
 CPU_CLONES static void finish_row(float *c, const float *bias, int64_t n, float least) {
 #pragma omp simd
     for (int64_t j = 0; j < n; j++) {
@@ -36,17 +16,18 @@ CPU_CLONES static void finish_row(float *c, const float *bias, int64_t n, float 
     }
 }
 
-/* Bias and ReLU, while the product is in the caches. */
 static void finish_rows(void *context, int64_t begin, int64_t end) {
-    const row_job *work = context;
-    for (int64_t row = begin; row < end; row++) {
-        finish_row(row_of(work, row), work->bias, work->attrs->n, work->relu ? 0.0f : -INFINITY);
+    const cpu_gemm *gemm = context;
+    for (int64_t row = begin; (gemm->bias != NULL || gemm->relu) && row < end; row++) {
+        finish_row(gemm->c + row * gemm->ldc, gemm->bias, gemm->n, gemm->relu ? 0.0f : -INFINITY);
     }
 }
 
-static void run_rows(const cpu_device *device, cpu_range_fn fn, row_job *work) {
-    const cg_matmul_attrs *attrs = work->attrs;
-    cpu_parallel(device, attrs->batch * attrs->m, ROW_GRAIN / attrs->n + 1, fn, work);
+/* The product over no k. */
+static void clear(const cpu_gemm *gemm) {
+    for (int64_t row = 0; row < gemm->m && !gemm->add; row++) {
+        memset(gemm->c + row * gemm->ldc, 0, (size_t)gemm->n * sizeof *gemm->c);
+    }
 }
 
 typedef struct batch {
@@ -72,9 +53,12 @@ static void multiply_parts(void *context, int64_t begin, int64_t end) {
         int64_t last = all->attrs->batch * (part + 1) / all->parts;
         for (int64_t i = all->attrs->batch * part / all->parts; i < last; i++) {
             cpu_gemm gemm = gemm_of(all, i);
-            if (!cpu_gemm_library_reentrant || !cpu_gemm_library(&gemm, 1)) {
+            if (gemm.k == 0) {
+                clear(&gemm);
+            } else if (!cpu_gemm_library_reentrant || !cpu_gemm_library(&gemm, 1)) {
                 cpu_gemm_blocked_serial(all->tile, &gemm, all->memory + (size_t)part * cpu_gemm_blocked_bytes());
             }
+            finish_rows(&gemm, 0, gemm.m);
         }
     }
 }
@@ -85,14 +69,23 @@ static bool streams(const cpu_tile *tile, const cpu_gemm *gemm) {
     return gemm->m * gemm->k > STREAM_FLOATS && (weight || cpu_gemm_is_narrow(tile, gemm));
 }
 
-static cg_status multiply(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {
-    if (!streams(tile, gemm) && cpu_gemm_library(gemm, device->threads)) {
-        return CG_OK;
+static cg_status multiply_own(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {
+    return gemm->m == 1 || gemm->n == 1 ? cpu_gemm_vector(device, gemm) : cpu_gemm_blocked(device, tile, gemm);
+}
+
+static cg_status multiply(cpu_device *device, const cpu_tile *tile, cpu_gemm *gemm) {
+    if (gemm->k == 0) {
+        clear(gemm);
+    } else if (streams(tile, gemm) || !cpu_gemm_library(gemm, device->threads)) {
+        if (cpu_gemm_is_narrow(tile, gemm)) {
+            return cpu_gemm_narrow(device, tile, gemm); /* finishes its rows while it has them */
+        }
+        CG_TRY(multiply_own(device, tile, gemm));
     }
-    if (gemm->m == 1 || gemm->n == 1) {
-        return cpu_gemm_vector(device, gemm);
+    if (gemm->bias != NULL || gemm->relu) {
+        cpu_parallel(device, gemm->m, ROW_GRAIN / gemm->n + 1, finish_rows, gemm);
     }
-    return cpu_gemm_is_narrow(tile, gemm) ? cpu_gemm_narrow(device, tile, gemm) : cpu_gemm_blocked(device, tile, gemm);
+    return CG_OK;
 }
 
 static cg_status multiply_batch(cpu_device *device, batch *all) {
@@ -115,7 +108,6 @@ static cg_status multiply_batch(cpu_device *device, batch *all) {
 
 static cg_status run(cpu_device *device, const cg_op *op, bool relu) {
     const cg_matmul_attrs *attrs = op->attrs;
-    row_job rows = {attrs, cpu_optional(op, 2), cpu_floats(&op->outputs[0]), relu};
     if (attrs->batch == 0 || attrs->m == 0 || attrs->n == 0) {
         return CG_OK;
     }
@@ -123,18 +115,21 @@ static cg_status run(cpu_device *device, const cg_op *op, bool relu) {
     cpu_tiles(tiles);
     batch all = {.attrs = attrs,
                  .tile = tiles[0],
-                 .first = {attrs->transpose_a != 0, attrs->transpose_b != 0, cpu_adds(op), attrs->m, attrs->n, attrs->k,
-                           attrs->lda, attrs->ldb, attrs->ldc, cpu_floats(&op->inputs[0]), cpu_floats(&op->inputs[1]),
-                           rows.c}};
-    if (attrs->k > 0) {
-        CG_TRY(multiply_batch(device, &all));
-    } else if (!cpu_adds(op)) {
-        run_rows(device, clear_rows, &rows);
-    }
-    if (rows.bias != NULL || relu) {
-        run_rows(device, finish_rows, &rows);
-    }
-    return CG_OK;
+                 .first = {.transpose_a = attrs->transpose_a != 0,
+                           .transpose_b = attrs->transpose_b != 0,
+                           .add = cpu_adds(op),
+                           .relu = relu,
+                           .m = attrs->m,
+                           .n = attrs->n,
+                           .k = attrs->k,
+                           .lda = attrs->lda,
+                           .ldb = attrs->ldb,
+                           .ldc = attrs->ldc,
+                           .a = cpu_floats(&op->inputs[0]),
+                           .b = cpu_floats(&op->inputs[1]),
+                           .bias = cpu_optional(op, 2),
+                           .c = cpu_floats(&op->outputs[0])}};
+    return multiply_batch(device, &all);
 }
 
 cg_status cpu_matmul(cpu_device *device, const cg_op *op) {

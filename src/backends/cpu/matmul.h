@@ -5,12 +5,13 @@
 
 #include "cpu.h"
 
-/* c = a' b' (+ c where `add`), row-major as in cg_matmul_attrs. m, n, k > 0. */
+/* c = a' b' (+ c where `add`), row-major as in cg_matmul_attrs. m, n, k > 0. Bias and ReLU are cpu_gemm_narrow's and
+ * the op's: the other ways leave them out. */
 typedef struct cpu_gemm {
-    bool transpose_a, transpose_b, add;
+    bool transpose_a, transpose_b, add, relu;
     int64_t m, n, k;
     int64_t lda, ldb, ldc;
-    const float *a, *b;
+    const float *a, *b, *bias; /* bias [n]; NULL: none */
     float *c;
 } cpu_gemm;
 

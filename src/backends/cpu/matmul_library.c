@@ -19,13 +19,14 @@ static bool has_avx2_alone(void) {
 #endif
 }
 
-/* With AVX2 the library reads b where it is in products that it takes for small, with a transposed a, or that are not
- * high: that costs a third and more, and most where the rows of b are a multiple of 2 KiB apart and meet in the same
- * lines of the cache (linear-512-512 of `clgrad bench`). The packed loops do not. */
+/* With AVX2 the library reads b where it is in small products with a transposed a, and in low ones where the rows of b
+ * meet in the same lines of the first cache. The packed loops do a third to twice as much in the same time there, with
+ * sides from 64 on (dnnl_sgemm beside cpu_gemm_blocked on two cores; linear-512-512 of `clgrad bench`). */
 static bool should_pack(const cpu_gemm *gemm) {
-    bool conflicts = gemm->ldb % 512 == 0 && gemm->m <= 512;
-    return !gemm->transpose_b && (gemm->transpose_a || conflicts) && gemm->m >= 64 && gemm->n >= 64 && gemm->k >= 64 &&
-           has_avx2_alone();
+    const int64_t least = gemm->m < gemm->n ? gemm->m : gemm->n;
+    bool conflicts = gemm->ldb % 512 == 0, small = gemm->m <= 512 && gemm->k <= 4096;
+    return !gemm->transpose_b && small && (gemm->transpose_a ? gemm->n <= 512 : conflicts) && least >= 64 &&
+           gemm->k >= 64 && has_avx2_alone();
 }
 
 /* The library takes its threads from the calling thread's OpenMP setting, which is put back. */

@@ -3,7 +3,7 @@
  * `a` costs as much as a good part of the product. Here b is packed once, as a whole, and stays in the second cache,
  * and the rows of a are read where they are, each once.
  */
-#include <string.h>
+#include <math.h>
 
 #include "matmul.h"
 
@@ -90,13 +90,27 @@ static void multiply_rows(const narrow *work, int64_t first, float *sums) {
     }
 }
 
-static void put_row(const cpu_gemm *gemm, const float *sums, float *c) {
-    if (!gemm->add) {
-        memcpy(c, sums, (size_t)gemm->n * sizeof *c);
-        return;
+/* The rows begin..end-1 of c from their sums, with bias and ReLU. */
+CPU_CLONES static void put_rows(const cpu_gemm *gemm, const float *sums, int64_t width, int64_t begin, int64_t end) {
+    const float *bias = gemm->bias;
+    float least = gemm->relu ? 0.0f : -INFINITY;
+    for (int64_t row = begin; row < end; row++, sums += width) {
+        float *c = gemm->c + row * gemm->ldc;
+#pragma omp simd
+        for (int64_t j = 0; j < gemm->n; j++) {
+            float value = gemm->add ? c[j] + sums[j] : sums[j];
+            value = bias != NULL ? value + bias[j] : value;
+            c[j] = value <= least ? least : value;
+        }
     }
-    for (int64_t j = 0; j < gemm->n; j++) {
-        c[j] += sums[j];
+}
+
+/* Asks memory for what put_rows will write. */
+static void prefetch_rows(const cpu_gemm *gemm, int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row++) {
+        for (int64_t j = 0; j < gemm->n; j += 16) {
+            __builtin_prefetch(gemm->c + row * gemm->ldc + j, 1);
+        }
     }
 }
 
@@ -107,10 +121,10 @@ static void run_groups(void *context, int64_t begin, int64_t end) {
     int64_t height = 2 * work->tile->rows;
     for (int64_t group = begin; group < end; group++) {
         int64_t row = group * height, first = smaller(row, work->gemm->m - height);
+        int64_t last = smaller(row + height, work->gemm->m);
+        prefetch_rows(work->gemm, row, last);
         multiply_rows(work, first, sums);
-        for (; row < smaller((group + 1) * height, work->gemm->m); row++) {
-            put_row(work->gemm, sums + (row - first) * work->width, work->gemm->c + row * work->gemm->ldc);
-        }
+        put_rows(work->gemm, sums + (row - first) * work->width, work->width, row, last);
     }
 }
 

@@ -35,8 +35,10 @@ TILE_TARGET static inline __attribute__((always_inline)) void TILE(run_rows)(con
     for (int64_t l = 0; l < work->k; l++, a++, b += vectors * TILE_WIDTH) {
         TILE(vector) left = *(const TILE(vector) *)b;
         TILE(vector) right = *(const TILE(vector) *)(b + (vectors - 1) * TILE_WIDTH);
-        __builtin_prefetch(work->prefetch + l, 0, 2);
-        __builtin_prefetch(work->prefetch + work->lda + l, 0, 2);
+        if (l % 16 == 0) {
+            __builtin_prefetch(work->prefetch + l, 0, 2);
+            __builtin_prefetch(work->prefetch + work->lda + l, 0, 2);
+        }
         UNROLLED for (int row = 0; row < rows; row++) {
             sums[row][0] += a[row * work->lda] * left;
             if (vectors > 1) {

@@ -4,6 +4,7 @@
  * object is gone and the queue is empty all the same, as it is where a driver reports a failure late.
  */
 #define CL_TARGET_OPENCL_VERSION 300
+#define CL_ENABLE_BETA_EXTENSIONS
 #include <CL/cl_layer.h>
 
 #include <string.h>
@@ -23,6 +24,7 @@
     X(clCreateCommandQueue)                                                                                            \
     X(clReleaseCommandQueue)                                                                                           \
     X(clCreateBuffer)                                                                                                  \
+    X(clRetainMemObject)                                                                                               \
     X(clReleaseMemObject)                                                                                              \
     X(clGetMemObjectInfo)                                                                                              \
     X(clCreateProgramWithSource)                                                                                       \
@@ -45,7 +47,13 @@
     X(clWaitForEvents)                                                                                                 \
     X(clReleaseEvent)                                                                                                  \
     X(clFlush)                                                                                                         \
-    X(clFinish)
+    X(clFinish)                                                                                                        \
+    X(clGetExtensionFunctionAddressForPlatform)                                                                        \
+    X(clCreateCommandBufferKHR)                                                                                        \
+    X(clCommandNDRangeKernelKHR)                                                                                       \
+    X(clFinalizeCommandBufferKHR)                                                                                      \
+    X(clEnqueueCommandBufferKHR)                                                                                       \
+    X(clReleaseCommandBufferKHR)
 
 #define NAME(call) #call,
 static const char *const names[] = {WATCHED(NAME) NULL};
@@ -162,6 +170,13 @@ static cl_mem CL_API_CALL create_buffer(cl_context context, cl_mem_flags flags, 
     CREATE(cl_mem, clCreateBuffer, context, flags, size, host);
 }
 
+static cl_int CL_API_CALL retain_memory(cl_mem memory) {
+    cl_int code = fault("clRetainMemObject");
+    code = code != CL_SUCCESS ? code : driver->clRetainMemObject(memory);
+    state->live += code == CL_SUCCESS;
+    return code;
+}
+
 static cl_int CL_API_CALL release_memory(cl_mem memory) {
     RELEASE(clReleaseMemObject, memory);
 }
@@ -273,6 +288,71 @@ static cl_int CL_API_CALL finish(cl_command_queue queue) {
     WAIT(clFinish, queue);
 }
 
+/* The driver's own functions of cl_khr_command_buffer, which no loader stands in front of. */
+static struct {
+    clCreateCommandBufferKHR_fn create;
+    clCommandNDRangeKernelKHR_fn add;
+    clFinalizeCommandBufferKHR_fn finalize;
+    clEnqueueCommandBufferKHR_fn enqueue;
+    clReleaseCommandBufferKHR_fn release;
+} real;
+
+static cl_command_buffer_khr CL_API_CALL create_command_buffer(cl_uint count, const cl_command_queue *queues,
+                                                               const cl_command_buffer_properties_khr *properties,
+                                                               cl_int *error) {
+    *error = fault("clCreateCommandBufferKHR");
+    cl_command_buffer_khr made = *error == CL_SUCCESS ? real.create(count, queues, properties, error) : NULL;
+    state->live += made != NULL;
+    return made;
+}
+
+static cl_int CL_API_CALL add_kernel(cl_command_buffer_khr buffer, cl_command_queue queue,
+                                     const cl_properties *properties, cl_kernel kernel, cl_uint dimensions,
+                                     const size_t *offset, const size_t *global, const size_t *local, cl_uint n_points,
+                                     const cl_sync_point_khr *points, cl_sync_point_khr *point,
+                                     cl_mutable_command_khr *handle) {
+    cl_int code = fault("clCommandNDRangeKernelKHR");
+    return code != CL_SUCCESS ? code
+                              : real.add(buffer, queue, properties, kernel, dimensions, offset, global, local, n_points,
+                                         points, point, handle);
+}
+
+static cl_int CL_API_CALL finalize_command_buffer(cl_command_buffer_khr buffer) {
+    cl_int code = fault("clFinalizeCommandBufferKHR");
+    return code != CL_SUCCESS ? code : real.finalize(buffer);
+}
+
+static cl_int CL_API_CALL enqueue_command_buffer(cl_uint count, cl_command_queue *queues, cl_command_buffer_khr buffer,
+                                                 cl_uint n_events, const cl_event *events, cl_event *event) {
+    cl_int code = fault("clEnqueueCommandBufferKHR");
+    return code != CL_SUCCESS ? code : real.enqueue(count, queues, buffer, n_events, events, event);
+}
+
+static cl_int CL_API_CALL release_command_buffer(cl_command_buffer_khr buffer) {
+    cl_int wanted = fault("clReleaseCommandBufferKHR"), code = real.release(buffer);
+    state->live -= code == CL_SUCCESS;
+    return wanted != CL_SUCCESS ? wanted : code;
+}
+
+/* Puts the driver's function where ours find it, and ours in its place. */
+#define STAND_FOR(function, theirs, ours)                                                                              \
+    if (strcmp(name, #function) == 0 && address != NULL) {                                                             \
+        function##_fn own = ours;                                                                                      \
+        memcpy(&theirs, &address, sizeof address);                                                                     \
+        memcpy(&address, &own, sizeof address);                                                                        \
+    }
+
+static void *CL_API_CALL find_function(cl_platform_id platform, const char *name) {
+    bool fails = fault("clGetExtensionFunctionAddressForPlatform") != CL_SUCCESS;
+    void *address = fails ? NULL : driver->clGetExtensionFunctionAddressForPlatform(platform, name);
+    STAND_FOR(clCreateCommandBufferKHR, real.create, create_command_buffer)
+    STAND_FOR(clCommandNDRangeKernelKHR, real.add, add_kernel)
+    STAND_FOR(clFinalizeCommandBufferKHR, real.finalize, finalize_command_buffer)
+    STAND_FOR(clEnqueueCommandBufferKHR, real.enqueue, enqueue_command_buffer)
+    STAND_FOR(clReleaseCommandBufferKHR, real.release, release_command_buffer)
+    return address;
+}
+
 static const cl_icd_dispatch layer = {
     .clGetPlatformIDs = get_platform_ids,
     .clGetPlatformInfo = get_platform_info,
@@ -284,6 +364,7 @@ static const cl_icd_dispatch layer = {
     .clCreateCommandQueue = create_queue,
     .clReleaseCommandQueue = release_queue,
     .clCreateBuffer = create_buffer,
+    .clRetainMemObject = retain_memory,
     .clReleaseMemObject = release_memory,
     .clGetMemObjectInfo = get_memory_info,
     .clCreateProgramWithSource = create_from_source,
@@ -307,6 +388,7 @@ static const cl_icd_dispatch layer = {
     .clReleaseEvent = release_event,
     .clFlush = flush,
     .clFinish = finish,
+    .clGetExtensionFunctionAddressForPlatform = find_function,
 };
 
 EXPORT cl_int CL_API_CALL clGetLayerInfo(cl_layer_info what, size_t size, void *value, size_t *needed) {

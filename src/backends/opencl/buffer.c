@@ -34,6 +34,7 @@ void ocl_memory_release(ocl_device *device, cl_mem memory) {
     if (memory == NULL) {
         return;
     }
+    ocl_recording_forget(device);
     clGetMemObjectInfo(memory, CL_MEM_SIZE, sizeof bytes, &bytes, NULL);
     device->allocated -= bytes;
     if (device->info.simulator && device->n_retired < OCL_RETIRED) {
@@ -149,6 +150,7 @@ cg_status ocl_write(void *handle, void *buffer, size_t offset, const void *sourc
     if (bytes == 0) {
         return CG_OK;
     }
+    CG_TRY(ocl_play(device));
     if (device->info.simulator) {
         return write_simulated(device, buffer, offset, source, bytes);
     }
@@ -212,6 +214,7 @@ cg_status ocl_read(void *handle, void *buffer, size_t offset, void *destination,
     if (bytes == 0) {
         return ocl_wait(handle);
     }
+    CG_TRY(ocl_play(device));
     CG_TRY(errors_request(device, words));
     cl_int code = clEnqueueReadBuffer(device->queue, buffer, CL_TRUE, offset, bytes, destination, 0, NULL, NULL);
     if (code != CL_SUCCESS) {
@@ -229,6 +232,7 @@ cg_status ocl_copy(void *handle, void *source, size_t source_offset, void *desti
     if (device->info.simulator) {
         return ocl_copy_bytes(device, source, source_offset, destination, offset, bytes);
     }
+    CG_TRY(ocl_play(device));
     cl_int code = clEnqueueCopyBuffer(device->queue, source, destination, source_offset, offset, bytes, 0, NULL,
                                       ocl_timing_event(device));
     return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueCopyBuffer", NULL);
@@ -236,6 +240,7 @@ cg_status ocl_copy(void *handle, void *source, size_t source_offset, void *desti
 
 cg_status ocl_flush(void *handle) {
     ocl_device *device = handle;
+    CG_TRY(ocl_play(device));
     cl_int code = clFlush(device->queue);
     return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clFlush", NULL);
 }
@@ -243,6 +248,7 @@ cg_status ocl_flush(void *handle) {
 cg_status ocl_wait(void *handle) {
     ocl_device *device = handle;
     cl_long words[4];
+    CG_TRY(ocl_play(device));
     CG_TRY(errors_request(device, words));
     cl_int code = clFinish(device->queue);
     return code == CL_SUCCESS ? errors_check(device, words) : ocl_fail(device, code, "clFinish", NULL);

@@ -70,6 +70,7 @@ static cg_status multiply(ocl_device *device, const cg_op *op, float beta) {
     CLBlastTranspose tb = p->transpose_b ? CLBlastTransposeYes : CLBlastTransposeNo;
     size_t m = (size_t)p->m, n = (size_t)p->n, k = (size_t)p->k;
     size_t lda = (size_t)p->lda, ldb = (size_t)p->ldb, ldc = (size_t)p->ldc;
+    CG_TRY(ocl_play(device));
     CLBlastStatusCode code =
         p->batch == 1
             ? device->blas->gemm(CLBlastLayoutRowMajor, ta, tb, m, n, k, 1.0f, a->buffer, a->offset, lda, b->buffer,

@@ -137,16 +137,34 @@ cg_operand ocl_present(const cg_op *op, uint32_t input, bool *there) {
     return op->inputs[*there ? input : 0];
 }
 
+cg_status ocl_ready_kernel(ocl_device *device, size_t kernel, const ocl_call *call, ocl_ready *ready) {
+    *ready =
+        (ocl_ready){.handle = device->kernels[kernel].handle,
+                    .dimensions = call->items[2] > 0   ? 3
+                                  : call->items[1] > 0 ? 2
+                                                       : 1,
+                    .global = {ocl_ceil(call->items[0], call->group) * call->group, call->items[1], call->items[2]},
+                    .local = {call->group, 1, 1}};
+    return set_arguments(device, &device->kernels[kernel], call);
+}
+
+cg_status ocl_launch_kernel(ocl_device *device, size_t kernel, const ocl_call *call) {
+    ocl_ready ready;
+    CG_TRY(ocl_ready_kernel(device, kernel, call, &ready));
+    cl_int code = clEnqueueNDRangeKernel(device->queue, ready.handle, ready.dimensions, NULL, ready.global, ready.local,
+                                         0, NULL, ocl_timing_event(device));
+    return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueNDRangeKernel", call->kernel);
+}
+
 cg_status ocl_launch(ocl_device *device, const ocl_call *call) {
     ocl_kernel *kernel = NULL;
     CG_TRY(kernel_of(device, call, &kernel));
-    CG_TRY(set_arguments(device, kernel, call));
-    size_t local[3] = {call->group, 1, 1};
-    size_t global[3] = {ocl_ceil(call->items[0], call->group) * call->group, call->items[1], call->items[2]};
-    cl_uint dimensions = call->items[2] > 0 ? 3 : call->items[1] > 0 ? 2 : 1;
-    cl_int code = clEnqueueNDRangeKernel(device->queue, kernel->handle, dimensions, NULL, global, local, 0, NULL,
-                                         ocl_timing_event(device));
-    return code == CL_SUCCESS ? CG_OK : ocl_fail(device, code, "clEnqueueNDRangeKernel", call->kernel);
+    size_t index = (size_t)(kernel - device->kernels);
+    if (ocl_records(device, call)) {
+        return ocl_record(device, index, call);
+    }
+    CG_TRY(ocl_play(device));
+    return ocl_launch_kernel(device, index, call);
 }
 
 void ocl_kernels_release(ocl_device *device) {

@@ -18,6 +18,7 @@ typedef struct ocl_program ocl_program;
 typedef struct ocl_kernel ocl_kernel;
 typedef struct ocl_blas ocl_blas;
 typedef struct ocl_timing ocl_timing;
+typedef struct ocl_recording ocl_recording;
 
 /* What ops need between their kernels: memory that is kept and grown. */
 typedef enum ocl_scratch_use {
@@ -95,7 +96,8 @@ typedef struct ocl_device {
     bool usual_library; /* CLBlast where nothing was tuned */
     ocl_tuned *tuned;   /* by tune.c; NULL: nothing was tuned */
     size_t n_tuned;
-    ocl_timing *timing; /* NULL: nobody asked for times */
+    ocl_timing *timing;       /* NULL: nobody asked for times */
+    ocl_recording *recording; /* NULL: launches go to the queue at once */
 } ocl_device;
 
 /* info.c: devices and what they are. */
@@ -197,10 +199,29 @@ ocl_arg ocl_real(double value);
 ocl_arg ocl_flag(int value);
 ocl_arg ocl_struct(const void *data, size_t bytes);
 cg_status ocl_launch(ocl_device *device, const ocl_call *call);
+/* The kernel device->kernels[kernel], which is `call`'s, with its arguments set, and what it is to be queued with. */
+typedef struct ocl_ready {
+    cl_kernel handle;
+    cl_uint dimensions;
+    size_t global[3], local[3];
+} ocl_ready;
+cg_status ocl_ready_kernel(ocl_device *device, size_t kernel, const ocl_call *call, ocl_ready *ready);
+cg_status ocl_launch_kernel(ocl_device *device, size_t kernel, const ocl_call *call);
 /* FNV-1a: goes on from the hash of what stands before. */
 #define OCL_HASH_BEGIN 0xcbf29ce484222325u
 uint64_t ocl_hash_text(uint64_t hash, const char *text);
 void ocl_kernels_release(ocl_device *device);
+
+/* recording.c: launches that wait to become command buffers. ocl_play queues them; it comes before whatever else is
+ * asked of the queue. */
+cg_status ocl_recording_open(ocl_device *device);
+bool ocl_records(const ocl_device *device, const ocl_call *call);
+cg_status ocl_record(ocl_device *device, size_t kernel, const ocl_call *call);
+cg_status ocl_play(ocl_device *device);
+/* Memory is about to go, and its handle may come again: nothing recorded holds. */
+void ocl_recording_forget(ocl_device *device);
+void ocl_recording_discard(ocl_device *device); /* what waits will not be queued */
+void ocl_recording_close(ocl_device *device);
 
 /* An operand as the two arguments that every kernel takes: memory and first element. */
 #define OCL_OPERAND(operand) ocl_memory((operand).buffer), ocl_count((operand).offset)

@@ -291,9 +291,11 @@ static void finish(cl_command_queue queue) {
 
 static void close_device(void *handle) {
     ocl_device *device = handle;
+    ocl_recording_discard(device);
     if (device->queue != NULL) {
         finish(device->queue);
     }
+    ocl_recording_close(device);
     ocl_blas_close(device);
     ocl_tuned_release(device);
     ocl_timing_release(device);
@@ -321,6 +323,7 @@ static cg_status prepare(ocl_device *device, size_t index, const cg_option *opti
     choose_options(device);
     identify(device);
     CG_TRY(create_queue(device));
+    CG_TRY(ocl_recording_open(device));
     CG_TRY(ocl_blas_open(device));
     ocl_tuned_load(device);
     return CG_OK;

@@ -1,0 +1,186 @@
+/*
+ * Launches that come again are recorded as command buffers: with them and without, steps give the same bits, also while
+ * memory comes and goes; each call of the extension may fail, and nothing is left alive. Seen through the layer of
+ * opencl_faults.h, on drivers that have the extension and on one whose version of it is refused.
+ */
+#include "devices.h"
+#include "opencl_faults.h"
+
+#include <clgrad/clgrad.h>
+
+#include <criterion/criterion.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STEPS 9
+#define ROWS 6
+#define COLUMNS 20
+
+static opencl_faults *faults;
+
+static void load_layer(void) {
+    setenv("OPENCL_LAYERS", TEST_FAULT_LAYER, 1);
+    setenv("CLGRAD_GEMM", "own", 1);
+    cg_device_close(test_device_open());
+    void *layer = dlopen(TEST_FAULT_LAYER, RTLD_NOW | RTLD_NOLOAD);
+    cr_assert(layer != NULL, "OpenCL's loader has not loaded the layer %s", TEST_FAULT_LAYER);
+    faults = dlsym(layer, "opencl_faults_state");
+    cr_assert_not_null(faults);
+}
+
+TestSuite(opencl_recording, .timeout = 120);
+
+typedef struct training {
+    cg_device *device;
+    cg_tape *tape;
+    cg_module *model;
+    cg_optimizer *optimizer;
+    cg_tensor *x, *y; /* all batches */
+} training;
+
+static cg_status begin(training *t, const char *options) {
+    float values[STEPS * ROWS * COLUMNS];
+    int64_t classes[STEPS * ROWS];
+    char string[256];
+    for (int i = 0; i < STEPS * ROWS * COLUMNS; i++) {
+        values[i] = (float)(i * 37 % 101 - 50) / 32;
+    }
+    for (int i = 0; i < STEPS * ROWS; i++) {
+        classes[i] = i * 5 % 7;
+    }
+    snprintf(string, sizeof string, "%s%s", test_device_string(), options);
+    CG_TRY(cg_device_open(string, &t->device));
+    CG_TRY(cg_module_parse(t->device, "Linear(20, 30), ReLU(), Linear(30, 30), Tanh(), Linear(30, 7)", &t->model));
+    CG_TRY(cg_module_resolve(t->model, &CG_SHAPE(ROWS, COLUMNS), NULL));
+    CG_TRY(cg_module_init(t->model, 3));
+    CG_TRY(cg_optimizer_parse("SGD(lr=0.1, momentum=0.9)", t->model, &t->optimizer));
+    CG_TRY(cg_tensor_create(t->device, CG_F32, &CG_SHAPE(STEPS * ROWS, COLUMNS), &t->x));
+    CG_TRY(cg_tensor_create(t->device, CG_I64, &CG_SHAPE(STEPS * ROWS), &t->y));
+    CG_TRY(cg_tensor_write_f32(t->x, values, STEPS * ROWS * COLUMNS));
+    CG_TRY(cg_tensor_write(t->y, classes, sizeof classes));
+    t->tape = cg_tape_create(t->device);
+    return t->tape != NULL ? CG_OK : CG_ERR_MEMORY;
+}
+
+static void end(training *t) {
+    cg_tape_destroy(t->tape);
+    cg_tensor_destroy(t->x);
+    cg_tensor_destroy(t->y);
+    cg_optimizer_destroy(t->optimizer);
+    cg_module_destroy(t->model);
+    cg_device_close(t->device);
+}
+
+static cg_status step(training *t, int number, float *loss) {
+    int64_t first = number * ROWS;
+    cg_tensor *x = cg_slice(t->tape, t->x, 0, first, first + ROWS, 1);
+    cg_tensor *y = cg_slice(t->tape, t->y, 0, first, first + ROWS, 1);
+    cg_tensor *found = cg_cross_entropy(t->tape, cg_module_forward(t->model, t->tape, x), y, CG_REDUCE_MEAN);
+    double value = 0;
+    CG_TRY(cg_backward(t->tape, found));
+    CG_TRY(cg_optimizer_step(t->optimizer, t->tape));
+    CG_TRY(cg_tensor_item(found, &value));
+    *loss = (float)value;
+    return cg_tape_run(t->tape);
+}
+
+/* Memory of a step's size that comes and goes. */
+static cg_status pass_memory(training *t) {
+    cg_tensor *passing = NULL;
+    CG_TRY(cg_tensor_create(t->device, CG_F32, &CG_SHAPE(512, 1024), &passing));
+    CG_TRY(cg_tensor_fill(passing, 1.0));
+    CG_TRY(cg_device_wait(t->device));
+    cg_tensor_destroy(passing);
+    return CG_OK;
+}
+
+/* The losses of the steps; memory passes after every `each` steps, 0: never. */
+static cg_status train(const char *options, int each, float losses[STEPS], char message[1024]) {
+    training t = {0};
+    cg_status status = begin(&t, options);
+    for (int i = 0; status == CG_OK && i < STEPS; i++) {
+        status = step(&t, i, &losses[i]);
+        if (status == CG_OK && each > 0 && i % each == each - 1) {
+            status = pass_memory(&t);
+        }
+    }
+    snprintf(message, 1024, "%s", status == CG_OK ? "" : cg_error_message());
+    end(&t);
+    return status;
+}
+
+static long calls_of(const char *call, const char *options, int each, float losses[STEPS]) {
+    char message[1024];
+    faults->only = call;
+    faults->calls = faults->at = 0;
+    cr_assert(train(options, each, losses, message) == CG_OK, "%s", message);
+    faults->only = NULL;
+    return faults->calls;
+}
+
+static bool records(void) {
+    return strstr(test_device_string(), "intel") != NULL;
+}
+
+Test(opencl_recording, runs_that_come_again_give_the_same_bits) {
+    float recorded[STEPS], queued[STEPS];
+    load_layer();
+    long calls = calls_of("clEnqueueCommandBufferKHR", "", 0, recorded);
+    cr_expect(records() ? calls >= STEPS / 2 : calls == 0, "%ld command buffers were queued", calls);
+    cr_expect_eq(calls_of("CommandBuffer", ",command_buffers=off", 0, queued), 0);
+    cr_expect_arr_eq(recorded, queued, sizeof queued);
+    cr_expect(queued[STEPS - 1] != queued[0]);
+    cr_expect_eq(faults->live, 0, "%ld objects are left", faults->live);
+}
+
+Test(opencl_recording, memory_that_goes_ends_what_was_recorded) {
+    float recorded[STEPS], queued[STEPS];
+    load_layer();
+    calls_of("CommandBuffer", ",command_buffers=off", 0, queued);
+    for (int each = 1; each < 6; each++) {
+        calls_of("clEnqueueCommandBufferKHR", "", each, recorded);
+        cr_expect_arr_eq(recorded, queued, sizeof queued, "memory passes every %d steps", each);
+    }
+    cr_expect_eq(faults->live, 0, "%ld objects are left", faults->live);
+}
+
+/* Without the extension's functions, and when a command buffer cannot be made, launches are queued one by one. */
+Test(opencl_recording, each_call_of_the_extension_fails_once) {
+    static const char *const each[] = {"clGetExtension",          "clCreateCommandBuffer",  "clCommandNDRange",
+                                       "clFinalizeCommandBuffer", "clReleaseCommandBuffer", "clRetainMemObject"};
+    float queued[STEPS], losses[STEPS];
+    char message[1024];
+    load_layer();
+    calls_of("CommandBuffer", ",command_buffers=off", 0, queued);
+    for (size_t i = 0; records() && i < sizeof each / sizeof each[0]; i++) {
+        faults->only = each[i];
+        faults->calls = 0;
+        faults->failed = NULL;
+        faults->code = -5;
+        faults->at = 1;
+        cg_status status = train("", 4, losses, message);
+        faults->at = 0;
+        cr_assert(faults->failed != NULL, "%s is not called", each[i]);
+        bool named = strstr(message, each[i]) != NULL;
+        cr_expect(status == CG_OK ? memcmp(losses, queued, sizeof losses) == 0 : named, "%s: %s", each[i], message);
+        cr_expect_eq(status == CG_OK, strcmp(each[i], "clRetainMemObject") != 0, "%s: %s", each[i], message);
+        cr_expect_eq(faults->live, 0, "%s: %ld objects are left", each[i], faults->live);
+    }
+}
+
+Test(opencl_recording, a_command_buffer_that_is_refused_is_an_error_that_names_the_call) {
+    float losses[STEPS];
+    char message[1024] = "";
+    load_layer();
+    faults->only = "clEnqueueCommandBuffer";
+    faults->calls = 0;
+    faults->code = -5;
+    faults->at = 2;
+    cg_status status = train("", 0, losses, message);
+    faults->at = 0;
+    cr_expect(records() ? status != CG_OK && strstr(message, "clEnqueueCommandBufferKHR") != NULL : status == CG_OK,
+              "%s", message);
+    cr_expect_eq(faults->live, 0, "%ld objects are left", faults->live);
+}

@@ -8,7 +8,7 @@ tools/install-packages build valgrind
 build=build/memcheck
 cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCLGRAD_BLAS=none -DCLGRAD_OPENMP=OFF -DCLGRAD_OPENCL=OFF \
     -DCLGRAD_TESTS=OFF >/dev/null
-cmake --build $build | tail -1
+cmake --build $build --target clgrad_command | tail -1
 
 export OMP_WAIT_POLICY=passive # else the command starts itself once more with it, which valgrind cannot follow
 scratch=$(mktemp -d)

@@ -1,5 +1,5 @@
 /*
- * What a launch costs in a queue and in a command buffer (cl_khr_command_buffer), by OpenCL alone: why clgrad queues.
+ * What a launch costs in a queue and in a command buffer (cl_khr_command_buffer), by OpenCL alone.
  *
  *     cc -O2 tools/bench/command_buffers.c -o command_buffers -lOpenCL
  *     OCL_ICD_VENDORS=build/drivers/vendors/intel.icd ./command_buffers

@@ -70,7 +70,8 @@ CPU_CLONES static float run_squares(const float *x, float mean, int64_t n) {
         }
     }
     float lane[CPU_LANES];
-    *(cpu_lanes *)lane = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    cpu_lanes all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    memcpy(lane, &all, sizeof lane);
     float total = lanes_sum(lane);
     for (; i < n; i++) {
         total += (x[i] - mean) * (x[i] - mean);
@@ -149,8 +150,9 @@ CPU_CLONES static cpu_run_sum sum_run(const float *x, const float *dy, float mea
         }
     }
     float sum_lane[CPU_LANES], along_lane[CPU_LANES];
-    *(cpu_lanes *)sum_lane = sums[0] + sums[1];
-    *(cpu_lanes *)along_lane = alongs[0] + alongs[1];
+    cpu_lanes all = sums[0] + sums[1], all_along = alongs[0] + alongs[1];
+    memcpy(sum_lane, &all, sizeof sum_lane);
+    memcpy(along_lane, &all_along, sizeof along_lane);
     cpu_run_sum total = {lanes_sum(sum_lane), lanes_sum(along_lane)};
     for (; i < n; i++) {
         float g = dy[i] * (w.vector != NULL ? w.vector[i] : w.one);

@@ -2,7 +2,8 @@
  * Launches that come again. They wait until something else is asked of the queue; then they are compared with those of
  * the times before, and runs that never change go as one command buffer (cl_khr_command_buffer), recorded once: the
  * driver checks and prepares them no more. What changes from one time to the next, as the places of a batch do, is
- * launched by itself. Kernels, arguments and order are the same either way, and so are the bits.
+ * launched by itself. Kernels, arguments and order are the same either way, and so are the bits. On a processor only
+ * where the device string asks (command_buffers=on): what waits there does not run meanwhile (docs/design.md).
  */
 #define CL_ENABLE_BETA_EXTENSIONS
 #include "ocl.h"
@@ -94,7 +95,7 @@ static bool is_able(const ocl_device *device) {
 
 cg_status ocl_recording_open(ocl_device *device) {
     ocl_recording r = {.n = 0};
-    if (!is_able(device) || !find_functions(device, &r)) {
+    if (!device->may_record || !is_able(device) || !find_functions(device, &r)) {
         return CG_OK;
     }
     r.waiting = device->host->alloc(MOST_KEPT * sizeof *r.waiting);

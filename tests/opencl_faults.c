@@ -101,6 +101,8 @@ static cg_status step(step_parts *s, const char *model, double *loss, char messa
 static cg_status train(double *loss, char message[1024]) {
     step_parts s = {0};
     cg_status opened = cg_device_open(test_device_string(), &s.device);
+    cr_assert(opened != CG_OK || cg_device_describe(s.device)->units > 0,
+              "what is shared out over units is divided by them");
     cg_status status = step(&s, "Linear(4, 3)", loss, message);
     cg_device_close(s.device);
     return opened != CG_OK ? opened : status;

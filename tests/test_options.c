@@ -13,8 +13,9 @@
 #define INNER 40
 #define COLUMNS 150 /* rows that a work-group shares */
 
-static const char *const each[] = {"share=off",     "fp16=off",    "fp64=off",       "subgroups=off",
-                                   "atomics64=off", "local=32768", "max_alloc=65536"};
+static const char *const each[] = {"share=off",     "fp16=off",       "fp64=off",
+                                   "subgroups=off", "atomics64=off",  "command_buffers=off",
+                                   "local=32768",   "max_alloc=65536"};
 
 static bool is_opencl(void) {
     return strncmp(test_device_string(), "opencl", 6) == 0;

@@ -16,9 +16,13 @@ CPU_CLONES static void finish_row(float *c, const float *bias, int64_t n, float 
     }
 }
 
+static bool has_finish(const cpu_gemm *gemm) {
+    return gemm->bias != NULL || gemm->relu;
+}
+
 static void finish_rows(void *context, int64_t begin, int64_t end) {
     const cpu_gemm *gemm = context;
-    for (int64_t row = begin; (gemm->bias != NULL || gemm->relu) && row < end; row++) {
+    for (int64_t row = begin; row < end; row++) {
         finish_row(gemm->c + row * gemm->ldc, gemm->bias, gemm->n, gemm->relu ? 0.0f : -INFINITY);
     }
 }
@@ -58,7 +62,9 @@ static void multiply_parts(void *context, int64_t begin, int64_t end) {
             } else if (!cpu_gemm_library_reentrant || !cpu_gemm_library(&gemm, 1)) {
                 cpu_gemm_blocked_serial(all->tile, &gemm, all->memory + (size_t)part * cpu_gemm_blocked_bytes());
             }
-            finish_rows(&gemm, 0, gemm.m);
+            if (has_finish(&gemm)) {
+                finish_rows(&gemm, 0, gemm.m);
+            }
         }
     }
 }
@@ -82,7 +88,7 @@ static cg_status multiply(cpu_device *device, const cpu_tile *tile, cpu_gemm *ge
         }
         CG_TRY(multiply_own(device, tile, gemm));
     }
-    if (gemm->bias != NULL || gemm->relu) {
+    if (has_finish(gemm)) {
         cpu_parallel(device, gemm->m, ROW_GRAIN / gemm->n + 1, finish_rows, gemm);
     }
     return CG_OK;

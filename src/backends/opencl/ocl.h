@@ -97,7 +97,7 @@ typedef struct ocl_device {
     ocl_tuned *tuned;   /* by tune.c; NULL: nothing was tuned */
     size_t n_tuned;
     ocl_timing *timing;       /* NULL: nobody asked for times */
-    bool may_record;          /* launches as command buffers, where the driver has them */
+    bool wants_recording;     /* launches as command buffers: command_buffers=on */
     ocl_recording *recording; /* NULL: launches go to the queue at once */
 } ocl_device;
 

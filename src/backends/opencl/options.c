@@ -71,7 +71,7 @@ static cg_status set_option(ocl_device *device, const cg_option *option) {
     }
     for (size_t i = 0; i < sizeof features / sizeof features[0]; i++) {
         if (strcmp(option->key, features[i].key) == 0) {
-            device->may_record |= features[i].offset == offsetof(cg_device_info, command_buffers);
+            device->wants_recording |= strcmp(option->key, "command_buffers") == 0;
             return set_feature(device, option->key, (bool *)(info + features[i].offset), option->value);
         }
     }
@@ -85,7 +85,6 @@ static cg_status set_option(ocl_device *device, const cg_option *option) {
 
 cg_status ocl_options(ocl_device *device, const cg_option *options, size_t count) {
     device->cpu_shape = device->info.type == CG_DEVICE_CPU;
-    device->may_record = device->info.type != CG_DEVICE_CPU; /* recording.c says why */
     for (size_t i = 0; i < count; i++) {
         CG_TRY(set_option(device, &options[i]));
     }

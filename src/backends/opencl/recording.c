@@ -2,8 +2,8 @@
  * Launches that come again. They wait until something else is asked of the queue; then they are compared with those of
  * the times before, and runs that never change go as one command buffer (cl_khr_command_buffer), recorded once: the
  * driver checks and prepares them no more. What changes from one time to the next, as the places of a batch do, is
- * launched by itself. Kernels, arguments and order are the same either way, and so are the bits. On a processor only
- * where the device string asks (command_buffers=on): what waits there does not run meanwhile (docs/design.md).
+ * launched by itself. Kernels, arguments and order are the same either way, and so are the bits. Only where the device
+ * string asks (command_buffers=on): the one driver that could be measured is slower by it (docs/design.md).
  */
 #define CL_ENABLE_BETA_EXTENSIONS
 #include "ocl.h"
@@ -66,7 +66,7 @@ static bool find_functions(const ocl_device *device, ocl_recording *r) {
            find_function(platform, "clReleaseCommandBufferKHR", &r->release);
 }
 
-/* The version of the extension; 0: unknown. */
+/* The version of the extension; 0: unknown, or there is none. */
 static cl_version_khr version_of(const ocl_device *device) {
     cl_name_version_khr all[MOST_EXTENSIONS];
     size_t bytes = 0, i = 0;
@@ -84,7 +84,7 @@ static cl_version_khr version_of(const ocl_device *device) {
 static bool is_able(const ocl_device *device) {
     cl_device_command_buffer_capabilities_khr able = 0;
     cl_command_queue_properties wanted = 0;
-    return device->info.command_buffers && version_of(device) > CL_MAKE_VERSION_KHR(0, 9, 0) &&
+    return version_of(device) > CL_MAKE_VERSION_KHR(0, 9, 0) &&
            clGetDeviceInfo(device->id, CL_DEVICE_COMMAND_BUFFER_CAPABILITIES_KHR, sizeof able, &able, NULL) ==
                CL_SUCCESS &&
            (able & CL_COMMAND_BUFFER_CAPABILITY_SIMULTANEOUS_USE_KHR) != 0 &&
@@ -95,8 +95,14 @@ static bool is_able(const ocl_device *device) {
 
 cg_status ocl_recording_open(ocl_device *device) {
     ocl_recording r = {.n = 0};
-    if (!device->may_record || !is_able(device) || !find_functions(device, &r)) {
+    if (!device->wants_recording || !device->info.command_buffers) {
         return CG_OK;
+    }
+    if (!is_able(device) || !find_functions(device, &r)) {
+        return device->host->fail(CG_ERR_ARGUMENT,
+                                  "opencl: command_buffers=on: %s with %s %s needs a later cl_khr_command_buffer than "
+                                  "0.9.0, with simultaneous use; leave the option out",
+                                  device->info.name, device->info.driver, device->info.driver_version);
     }
     r.waiting = device->host->alloc(MOST_KEPT * sizeof *r.waiting);
     device->recording = device->host->alloc(sizeof r);
@@ -140,7 +146,9 @@ static void forget(ocl_recording *r, list *known) {
 
 void ocl_recording_forget(ocl_device *device) {
     for (size_t i = 0; device->recording != NULL && i < LISTS; i++) {
-        forget(device->recording, &device->recording->lists[i]);
+        list *known = &device->recording->lists[i];
+        forget(device->recording, known);
+        known->n = 0; /* what varies must be learnt anew: other handles are no variation */
     }
 }
 
@@ -180,12 +188,13 @@ static bool same_arguments(const kept *a, const kept *b) {
 /* Whether a list's launches are of the same kernels and sizes. */
 static bool is_like(const list *known, const ocl_recording *r) {
     size_t i = 0;
-    while (known->n == r->n && i < r->n && known->launches[i].kernel == r->waiting[i].kernel &&
+    while (known->launches != NULL && known->n == r->n && i < r->n &&
+           known->launches[i].kernel == r->waiting[i].kernel &&
            known->launches[i].call.group == r->waiting[i].call.group &&
            memcmp(known->launches[i].call.items, r->waiting[i].call.items, sizeof r->waiting[i].call.items) == 0) {
         i++;
     }
-    return known->launches != NULL && i == r->n;
+    return i == r->n;
 }
 
 /* The arguments of `to` point into its own copies, not into those of `from`. */
@@ -223,7 +232,7 @@ static void compare(ocl_recording *r, list *known) {
     }
     if (changed) {
         forget(r, known);
-    } else {
+    } else if (known->steady <= STEADY) {
         known->steady++;
     }
 }

@@ -6,8 +6,11 @@
 
 #include <clgrad/device.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../src/backends/cpu/matmul.h"
 #include "builtin.h"
@@ -123,6 +126,41 @@ Test(kernels_cpu, convolutions_keep_nan_and_huge_numbers_where_they_belong) {
     cg_backend_cpu.close(several);
 }
 
+#define ITEMS 999
+
+typedef struct visits {
+    atomic_int times[ITEMS];
+    atomic_int ranges;
+    pthread_t by[ITEMS];
+} visits;
+
+/* The thread that has the first item is held up in it. */
+static void visit(void *context, int64_t begin, int64_t end) {
+    visits *v = context;
+    for (int64_t i = begin; i < end; i++) {
+        atomic_fetch_add(&v->times[i], 1);
+        v->by[i] = pthread_self();
+    }
+    atomic_fetch_add(&v->ranges, 1);
+    if (begin == 0) {
+        nanosleep(&(struct timespec){0, 100000000}, NULL);
+    }
+}
+
+/* Of a thread's share what it has not begun is done by the others, and nothing twice. */
+Test(kernels_cpu, threads_take_over_what_a_slow_one_has_not_begun) {
+    static visits v;
+    cpu_device *several = open_several();
+    cpu_parallel(several, ITEMS, 1, visit, &v);
+    int last = ITEMS / several->threads - 1;
+    for (int i = 0; i < ITEMS; i++) {
+        cr_assert(atomic_load(&v.times[i]) == 1, "item %d: %d times", i, atomic_load(&v.times[i]));
+    }
+    cr_expect(several->threads == 1 || !pthread_equal(v.by[0], v.by[last]), "a slow thread was left alone");
+    cr_expect(atomic_load(&v.ranges) >= several->threads);
+    cg_backend_cpu.close(several);
+}
+
 typedef cg_status (*own_product)(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm);
 
 static cg_status vector_product(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {
@@ -201,6 +239,81 @@ Test(kernels_cpu, narrow_products_agree_with_every_tile) {
         }
     }
     cr_assert(narrow >= 8 * count, "of the products only %d are narrow", narrow);
+    cg_backend_cpu.close(several);
+}
+
+/* Eighths so small that no sum of their products is rounded, in whatever order. */
+static void fill_exactly(float *x, int64_t n, int64_t step) {
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = (float)(i * step % 31 - 15) / 8;
+    }
+}
+
+static double exact_element(const cpu_gemm *gemm, int64_t i, int64_t j) {
+    double sum = 0;
+    for (int64_t l = 0; l < gemm->k; l++) {
+        float a = gemm->a[gemm->transpose_a ? l * gemm->lda + i : i * gemm->lda + l];
+        sum += (double)a * (double)gemm->b[gemm->transpose_b ? j * gemm->ldb + l : l * gemm->ldb + j];
+    }
+    return sum;
+}
+
+/* Every bit of c, what stands between its rows included. */
+static void check_exactly(void *device, own_product multiply, const cpu_tile *tile, cpu_gemm gemm) {
+    int64_t a = (gemm.transpose_a ? gemm.k : gemm.m) * gemm.lda, b = (gemm.transpose_b ? gemm.n : gemm.k) * gemm.ldb;
+    float *memory = calloc((size_t)(a + b + gemm.m * gemm.ldc), sizeof *memory);
+    fill_exactly(memory, a, 7);
+    fill_exactly(memory + a, b, 5);
+    fill_exactly(memory + a + b, gemm.m * gemm.ldc, 3);
+    gemm.a = memory;
+    gemm.b = memory + a;
+    gemm.c = memory + a + b;
+    cr_assert(multiply(device, tile, &gemm) == CG_OK);
+    for (int64_t i = 0; i < gemm.m * gemm.ldc; i++) {
+        float before = (float)(i * 3 % 31 - 15) / 8;
+        bool outside = i % gemm.ldc >= gemm.n;
+        double product = outside ? 0 : exact_element(&gemm, i / gemm.ldc, i % gemm.ldc);
+        double expected = outside || gemm.add ? (double)before + product : product;
+        cr_assert((double)gemm.c[i] == expected, "%s, %lld x %lld x %lld, element %lld: %g, not %g", tile->name,
+                  (long long)gemm.m, (long long)gemm.n, (long long)gemm.k, (long long)i, (double)gemm.c[i], expected);
+    }
+    free(memory);
+}
+
+static cg_status certainly_narrow(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {
+    cr_assert(cpu_gemm_is_narrow(tile, gemm));
+    return cpu_gemm_narrow(device, tile, gemm);
+}
+
+static cg_status certainly_weight(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {
+    cr_assert(cpu_gemm_is_weight(tile, gemm));
+    return cpu_gemm_weight(device, tile, gemm);
+}
+
+/* Every number of columns that a panel of the widest tile can leave over. */
+Test(kernels_cpu, narrow_products_have_every_width) {
+    const cpu_tile *tiles[CPU_TILES];
+    int count = cpu_tiles(tiles);
+    void *several = open_several();
+    for (int i = 0; i < count * 37; i++) {
+        int64_t n = 2 + i % 37, k = 64 + i % 5;
+        cpu_gemm gemm = {.transpose_b = i % 2, .add = i % 3 == 0, .m = 257, .n = n, .k = k};
+        gemm.lda = k + 3, gemm.ldb = (gemm.transpose_b ? k : n) + 2, gemm.ldc = n + 1;
+        check_exactly(several, certainly_narrow, tiles[i / 37], gemm);
+    }
+    cg_backend_cpu.close(several);
+}
+
+Test(kernels_cpu, gradients_of_narrow_weights_have_every_width) {
+    const cpu_tile *tiles[CPU_TILES];
+    int count = cpu_tiles(tiles);
+    void *several = open_several();
+    for (int i = 0; i < count * 13; i++) {
+        int64_t n = 2 + i % 13, m = 32 + i % 3 * 7, k = 2048 + i % 2 * 300;
+        cpu_gemm gemm = {.transpose_a = true, .add = i % 3 == 0, .m = m, .n = n, .k = k};
+        gemm.lda = m + 3, gemm.ldb = n + 2, gemm.ldc = n + 1;
+        check_exactly(several, certainly_weight, tiles[i / 13], gemm);
+    }
     cg_backend_cpu.close(several);
 }
 

@@ -92,6 +92,11 @@ static cg_status open(const cg_host *host, size_t index, const cg_option *option
         return CG_ERR_MEMORY;
     }
     device->threads = threads;
+    device->shares = cg_alloc_aligned(_Alignof(cpu_share), (size_t)threads * sizeof *device->shares);
+    if (device->shares == NULL) {
+        cg_free(device);
+        return CG_ERR_MEMORY;
+    }
     *out = device;
     return CG_OK;
 }
@@ -100,6 +105,7 @@ static void close(void *handle) {
     cpu_device *device = handle;
     cpu_conv_library_close(device->conv_plans);
     cg_free(device->scratch);
+    cg_free(device->shares);
     cg_free(device);
 }
 

@@ -5,6 +5,8 @@
 #ifndef CLGRAD_CPU_H
 #define CLGRAD_CPU_H
 
+#include <stdatomic.h>
+
 #include <clgrad/backend.h>
 
 /* The loops are compiled for several instruction sets and chosen when the library is loaded. Sanitizers are not ready
@@ -24,8 +26,14 @@ typedef float cpu_lanes __attribute__((vector_size(4 * CPU_LANES), aligned(4), m
 
 typedef struct cpu_conv_plans cpu_conv_plans;
 
+/* Of the ranges that are one thread's share, how many any thread has begun; a line of the cache each. */
+typedef struct cpu_share {
+    _Alignas(64) atomic_llong begun;
+} cpu_share;
+
 typedef struct cpu_device {
     int threads;
+    cpu_share *shares;          /* [threads] */
     cpu_conv_plans *conv_plans; /* NULL: the library has not been asked for a convolution yet */
     void *scratch;              /* grows, and is kept: no allocation after the first step */
     size_t scratch_bytes;
@@ -34,7 +42,8 @@ typedef struct cpu_device {
 /* Work on the items begin..end-1. */
 typedef void (*cpu_range_fn)(void *context, int64_t begin, int64_t end);
 
-/* Calls fn for ranges that cover 0..n-1, at least `grain` items each, one range a thread. */
+/* Calls fn for ranges that cover 0..n-1, at least `grain` items each, on all threads. Where the ranges begin depends on
+ * n, grain and the number of threads; which thread runs which does not show. */
 void cpu_parallel(const cpu_device *device, int64_t n, int64_t grain, cpu_range_fn fn, void *context);
 
 /* Memory aligned to 64 bytes, valid until the next call; NULL when memory is out, with its message left. */

@@ -69,14 +69,17 @@ static void multiply_parts(void *context, int64_t begin, int64_t end) {
     }
 }
 
-/* A narrow layer over very many rows, or the gradient of its weight: libraries stream the large matrix badly. */
+/* A narrow layer over very many rows, or the gradient of its weight: libraries stream the large matrix badly, or
+ * compute columns that are not there. */
 static bool streams(const cpu_tile *tile, const cpu_gemm *gemm) {
-    bool weight = gemm->transpose_a && gemm->n <= 16 && gemm->m > 16;
-    return gemm->m * gemm->k > STREAM_FLOATS && (weight || cpu_gemm_is_narrow(tile, gemm));
+    return gemm->m * gemm->k > STREAM_FLOATS && (cpu_gemm_is_weight(tile, gemm) || cpu_gemm_is_narrow(tile, gemm));
 }
 
 static cg_status multiply_own(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {
-    return gemm->m == 1 || gemm->n == 1 ? cpu_gemm_vector(device, gemm) : cpu_gemm_blocked(device, tile, gemm);
+    if (gemm->m == 1 || gemm->n == 1) {
+        return cpu_gemm_vector(device, gemm);
+    }
+    return streams(tile, gemm) ? cpu_gemm_weight(device, tile, gemm) : cpu_gemm_blocked(device, tile, gemm);
 }
 
 static cg_status multiply(cpu_device *device, const cpu_tile *tile, cpu_gemm *gemm) {

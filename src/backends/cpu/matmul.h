@@ -15,15 +15,18 @@ typedef struct cpu_gemm {
     float *c;
 } cpu_gemm;
 
-/* Sums over k of some rows of a, where they are, times packed b: c = sums (+ c where `add`). Two rows from `prefetch`
- * on are asked of memory, for later. */
+/* Sums over k of products of a, where it is, with packed b: c = sums (+ c where `add`). What will be read later is
+ * asked of memory from `prefetch` on: two rows, or with every `every`th row of k one. */
 typedef struct cpu_tile_rows {
     int64_t k, lda, ldc;
     const float *a, *b;
     float *c;
     bool add;
     const float *prefetch;
+    int64_t every;
 } cpu_tile_rows;
+
+#define CPU_TILE_HEIGHTS 3
 
 /* A piece of c that stays in registers: rows x columns sums over k of packed a [k, rows] and b [k, columns], to c or
  * added to it. */
@@ -33,7 +36,16 @@ typedef struct cpu_tile {
     void (*run)(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add);
     void (*run_wide)(const cpu_tile_rows *work); /* rows x columns, b [k, columns] */
     void (*run_high)(const cpu_tile_rows *work); /* 2 rows x columns / 2, b [k, columns / 2] */
+    void (*run_dots)(const cpu_tile_rows *work); /* rows x 2, b [2, k]; neither adds nor prefetches */
+    /* cpu_tile_height() x columns, a transposed: a [k, columns], its rows lda apart, b [k, height], c [height, columns]
+     */
+    void (*run_columns[CPU_TILE_HEIGHTS])(const cpu_tile_rows *work);
 } cpu_tile;
+
+/* Of the i-th run_columns: all rows of the tile, five sixths, two thirds. */
+static inline int64_t cpu_tile_height(const cpu_tile *tile, int i) {
+    return tile->rows * (6 - i) / 6;
+}
 
 #define CPU_TILE_MAX_ROWS 12
 #define CPU_TILE_MAX_COLUMNS 32
@@ -44,7 +56,7 @@ int cpu_tiles(const cpu_tile *tiles[CPU_TILES]);
 
 /* Packs lines of `length` elements, `line` from one to the next and `step` between their elements, `width` of them side
  * by side in a panel [length, width]; lines that are missing in the last panel are zeros. The source is read in the
- * order of its memory. `width`: the rows or columns of a tile, or half of its columns. */
+ * order of its memory. `width`: the rows or columns of a tile, half of its columns, or 1. */
 void cpu_gemm_pack(const float *from, int64_t line, int64_t step, int64_t lines, int64_t length, int width, float *to);
 
 /* The product by the packed loops with all threads of the device. Its bits depend on the tile, not on the threads. */
@@ -59,6 +71,12 @@ bool cpu_gemm_is_narrow(const cpu_tile *tile, const cpu_gemm *gemm);
 
 /* The product of a narrow b with all threads; its bits depend on the tile, not on the threads. */
 cg_status cpu_gemm_narrow(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm);
+
+/* Whether cpu_gemm_weight takes the product: a transposed, few columns of c. */
+bool cpu_gemm_is_weight(const cpu_tile *tile, const cpu_gemm *gemm);
+
+/* The gradient of a narrow layer's weight with all threads; its bits depend on the tile, not on the threads. */
+cg_status cpu_gemm_weight(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm);
 
 /* The product for m or n of 1 with all threads; its bits do not depend on them. */
 cg_status cpu_gemm_vector(cpu_device *device, const cpu_gemm *gemm);

@@ -15,17 +15,47 @@ int cpu_default_threads(void) {
     return omp_get_max_threads();
 }
 
+#define RANGES 16 /* of a thread's share: what a slow one has not begun the others take over */
+
+/* One operation cut into ranges whose places do not depend on which thread takes which. */
+typedef struct work {
+    int64_t n, ranges;
+    cpu_range_fn fn;
+    void *context;
+} work;
+
+/* Where the part begins when n is cut into parts that differ by one at most. */
+static int64_t begin_of(int64_t n, int64_t parts, int64_t part) {
+    int64_t rest = n % parts;
+    return n / parts * part + (part < rest ? part : rest);
+}
+
 #ifdef _OPENMP
+/* The ranges of a thread's share that nobody has begun. */
+static void run_share(const work *all, cpu_share *share, int64_t first, int64_t end) {
+    for (;;) {
+        int64_t range = first + atomic_fetch_add_explicit(&share->begun, 1, memory_order_relaxed);
+        if (range >= end) {
+            return;
+        }
+        all->fn(all->context, begin_of(all->n, all->ranges, range), begin_of(all->n, all->ranges, range + 1));
+    }
+}
+
 /* Always the whole team, even when only some of it has work: GNU's runtime ends the threads that a smaller team leaves
- * over and starts them again for the next one. */
-static void split(int threads, int64_t n, int64_t parts, cpu_range_fn fn, void *context) {
-#pragma omp parallel num_threads(threads)
+ * over and starts them again for the next one. A thread begins with its own share, which its cache knows from the
+ * operation before, and goes on with its neighbours': cores are not equally fast, or are taken away for a while. */
+static void split(const cpu_device *device, const work *all) {
+    for (int i = 0; i < device->threads; i++) {
+        atomic_store_explicit(&device->shares[i].begun, 0, memory_order_relaxed);
+    }
+#pragma omp parallel num_threads(device->threads)
     {
-        int64_t team = omp_get_num_threads(), mine = omp_get_thread_num();
-        int64_t active = parts < team ? parts : team;
-        if (mine < active) {
-            int64_t begin = n / active * mine + (n % active < mine ? n % active : mine);
-            fn(context, begin, begin + n / active + (mine < n % active));
+        int team = omp_get_num_threads(), mine = omp_get_thread_num();
+        for (int i = 0; i < team; i++) {
+            int other = (mine + i) % team;
+            run_share(all, &device->shares[other], begin_of(all->ranges, team, other),
+                      begin_of(all->ranges, team, other + 1));
         }
     }
 }
@@ -37,7 +67,8 @@ void cpu_parallel(const cpu_device *device, int64_t n, int64_t grain, cpu_range_
     }
 #ifdef _OPENMP
     if (device->threads > 1 && n / grain > 1) {
-        split(device->threads, n, n / grain, fn, context);
+        int64_t most = (int64_t)device->threads * RANGES, ranges = n / grain < most ? n / grain : most;
+        split(device, &(work){n, ranges, fn, context});
         return;
     }
 #endif

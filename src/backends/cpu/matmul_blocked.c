@@ -10,6 +10,9 @@
 #define BLOCK_M 96       /* a block of a: 96 KiB, for the second cache */
 #define BLOCK_N 1024     /* a block of b: 1 MiB, for the third */
 #define SMALL_WORK 32768 /* multiply-adds that are not worth another thread */
+#define PACK_WORK 16     /* multiply-adds in the time of packing a number */
+#define CELL_COLUMNS 128
+#define CELLS 4 /* a thread */
 
 #define UNROLLED _Pragma("GCC unroll 12")
 
@@ -217,37 +220,117 @@ static void run_tile(const product *work, int64_t k, const float *a, const float
     put_part(work, sums, i, j, add);
 }
 
-/* All tiles of one packed block of a times one of b. */
-static void block(const product *work, const float *a, const float *b, int64_t i0, int64_t j0, int64_t m, int64_t n,
-                  int64_t k, bool add) {
-    for (int64_t j = 0; j < n; j += work->tile->columns) {
-        for (int64_t i = 0; i < m; i += work->tile->rows) {
-            run_tile(work, k, a + i * k, b + j * k, i0 + i, j0 + j, add);
+/* How much of a product is packed at a time. */
+typedef struct extent {
+    int64_t m, n, k;
+} extent;
+
+/* One thread packs what its second cache holds of a, and a block of b for the third. All threads together pack once
+ * what they share, so that they wait for each other seldom, and leave cells of c to whoever has time. */
+static const extent alone = {BLOCK_M, BLOCK_N, BLOCK_K}, together = {1024, 1024, 1024};
+
+/* A packed piece of a product: panels [k, rows of the tile] of a and [k, columns of the tile] of b. */
+typedef struct piece {
+    const product *whole;
+    int64_t i, j, l; /* where it begins */
+    extent size;
+    float *a, *b;
+    int64_t cell_rows, cell_columns; /* of c, for one thread at a time */
+} piece;
+
+static int64_t rounded_up(int64_t n, int64_t unit) {
+    return (n + unit - 1) / unit * unit;
+}
+
+static int64_t panels_of_a(const piece *p) {
+    return (p->size.m + p->whole->tile->rows - 1) / p->whole->tile->rows;
+}
+
+static int64_t panels_of_b(const piece *p) {
+    return (p->size.n + p->whole->tile->columns - 1) / p->whole->tile->columns;
+}
+
+/* Panels of b from `begin` on. */
+static void pack_b(void *context, int64_t begin, int64_t end) {
+    const piece *p = context;
+    const strided *b = &p->whole->b;
+    int64_t width = p->whole->tile->columns, first = begin * width, last = smaller(end * width, p->size.n);
+    cpu_gemm_pack(b->at + p->l * b->row + (p->j + first) * b->column, b->column, b->row, last - first, p->size.k,
+                  (int)width, p->b + first * p->size.k);
+}
+
+static void pack_a(void *context, int64_t begin, int64_t end) {
+    const piece *p = context;
+    const strided *a = &p->whole->a;
+    int64_t width = p->whole->tile->rows, first = begin * width, last = smaller(end * width, p->size.m);
+    cpu_gemm_pack(a->at + (p->i + first) * a->row + p->l * a->column, a->row, a->column, last - first, p->size.k,
+                  (int)width, p->a + first * p->size.k);
+}
+
+static void run_cell(const piece *p, int64_t i0, int64_t j0) {
+    const cpu_tile *tile = p->whole->tile;
+    int64_t m = smaller(i0 + p->cell_rows, p->size.m), n = smaller(j0 + p->cell_columns, p->size.n);
+    for (int64_t l = 0; l < p->size.k; l += BLOCK_K) {
+        int64_t k = smaller(BLOCK_K, p->size.k - l);
+        bool add = p->whole->add || p->l + l > 0;
+        for (int64_t j = j0; j < n; j += tile->columns) {
+            const float *b = p->b + j * p->size.k + l * tile->columns;
+            for (int64_t i = i0; i < m; i += tile->rows) {
+                run_tile(p->whole, k, p->a + i * p->size.k + l * tile->rows, b, p->i + i, p->j + j, add);
+            }
         }
     }
 }
 
-#define A_FLOATS (BLOCK_M * BLOCK_K)
-#define B_FLOATS ((BLOCK_N + CPU_TILE_MAX_COLUMNS) * BLOCK_K)
-
-size_t cpu_gemm_blocked_bytes(void) {
-    return (A_FLOATS + B_FLOATS) * sizeof(float);
+static int64_t cells_in_a_row(const piece *p) {
+    return (p->size.n + p->cell_columns - 1) / p->cell_columns;
 }
 
-/* One thread's product; `memory` holds the packed blocks. */
-static void multiply(const product *work, float *memory) {
-    float *packed_a = memory, *packed_b = memory + A_FLOATS;
-    for (int64_t j = 0; j < work->n; j += BLOCK_N) {
-        int64_t n = smaller(BLOCK_N, work->n - j);
-        for (int64_t l = 0; l < work->k; l += BLOCK_K) {
-            int64_t k = smaller(BLOCK_K, work->k - l);
-            cpu_gemm_pack(work->b.at + l * work->b.row + j * work->b.column, work->b.column, work->b.row, n, k,
-                          work->tile->columns, packed_b);
-            for (int64_t i = 0; i < work->m; i += BLOCK_M) {
-                int64_t m = smaller(BLOCK_M, work->m - i);
-                cpu_gemm_pack(work->a.at + i * work->a.row + l * work->a.column, work->a.row, work->a.column, m, k,
-                              work->tile->rows, packed_a);
-                block(work, packed_a, packed_b, i, j, m, n, k, work->add || l > 0);
+static void run_cells(void *context, int64_t begin, int64_t end) {
+    const piece *p = context;
+    for (int64_t cell = begin; cell < end; cell++) {
+        run_cell(p, cell / cells_in_a_row(p) * p->cell_rows, cell % cells_in_a_row(p) * p->cell_columns);
+    }
+}
+
+/* Cells of whole tiles, small enough that every thread has some to leave to others. */
+static void choose_cells(piece *p, int threads) {
+    const cpu_tile *tile = p->whole->tile;
+    int64_t rows = (p->size.m + BLOCK_M - 1) / BLOCK_M, wanted = (CELLS * threads + rows - 1) / rows;
+    int64_t columns = smaller((p->size.n + wanted - 1) / wanted, CELL_COLUMNS);
+    p->cell_rows = rounded_up((p->size.m + rows - 1) / rows, tile->rows);
+    p->cell_columns = rounded_up(columns, tile->columns);
+}
+
+/* Without a device by the calling thread. */
+static void share(const cpu_device *device, int64_t n, int64_t work, cpu_range_fn fn, piece *p) {
+    if (device == NULL) {
+        fn(p, 0, n);
+    } else {
+        cpu_parallel(device, n, SMALL_WORK / work + 1, fn, p);
+    }
+}
+
+static void multiply_piece(const cpu_device *device, piece *p) {
+    const cpu_tile *tile = p->whole->tile;
+    choose_cells(p, device != NULL ? device->threads : 1);
+    int64_t cells = (p->size.m + p->cell_rows - 1) / p->cell_rows * cells_in_a_row(p);
+    share(device, panels_of_a(p), tile->rows * p->size.k * PACK_WORK, pack_a, p);
+    share(device, cells, p->cell_rows * p->cell_columns * p->size.k, run_cells, p);
+}
+
+/* `memory`: for one packed piece. */
+static void multiply(const cpu_device *device, const product *work, extent most, float *memory) {
+    int64_t k = smaller(work->k, most.k);
+    piece p = {.whole = work, .a = memory, .b = memory + rounded_up(smaller(work->m, most.m), work->tile->rows) * k};
+    for (p.j = 0; p.j < work->n; p.j += most.n) {
+        p.size.n = smaller(most.n, work->n - p.j);
+        for (p.l = 0; p.l < work->k; p.l += most.k) {
+            p.size.k = smaller(most.k, work->k - p.l);
+            share(device, panels_of_b(&p), work->tile->columns * p.size.k * PACK_WORK, pack_b, &p);
+            for (p.i = 0; p.i < work->m; p.i += most.m) {
+                p.size.m = smaller(most.m, work->m - p.i);
+                multiply_piece(device, &p);
             }
         }
     }
@@ -278,62 +361,23 @@ static product product_of(const cpu_tile *tile, const cpu_gemm *gemm) {
     return work;
 }
 
+size_t cpu_gemm_blocked_bytes(void) {
+    return (size_t)((alone.m + CPU_TILE_MAX_ROWS + alone.n + CPU_TILE_MAX_COLUMNS) * alone.k) * sizeof(float);
+}
+
 void cpu_gemm_blocked_serial(const cpu_tile *tile, const cpu_gemm *gemm, void *memory) {
     product work = product_of(tile, gemm);
-    multiply(&work, memory);
-}
-
-/* c cut into rows x columns cells, one for each thread, along whole tiles. */
-typedef struct grid {
-    product whole;
-    int64_t rows, columns, height, width;
-    float *memory;
-} grid;
-
-static void multiply_cells(void *context, int64_t begin, int64_t end) {
-    const grid *cells = context;
-    for (int64_t cell = begin; cell < end; cell++) {
-        product part = cells->whole;
-        int64_t i = cell / cells->columns * cells->height, j = cell % cells->columns * cells->width;
-        part.m = smaller(cells->height, part.m - i);
-        part.n = smaller(cells->width, part.n - j);
-        if (part.m > 0 && part.n > 0) {
-            part.a.at += i * part.a.row;
-            part.b.at += j * part.b.column;
-            part.c += i * part.c_row + j * part.c_column;
-            multiply(&part, cells->memory + (size_t)cell * (cpu_gemm_blocked_bytes() / sizeof(float)));
-        }
-    }
-}
-
-static int64_t rounded_up(int64_t n, int64_t parts, int64_t unit) {
-    return ((n + parts - 1) / parts + unit - 1) / unit * unit;
-}
-
-/* The grid of at most `threads` cells whose largest cell is smallest; of equal ones the squarest, which packs least. */
-static void choose_grid(grid *cells, int threads) {
-    const product *whole = &cells->whole;
-    int64_t best = INT64_MAX;
-    for (int rows = 1; rows <= threads; rows++) {
-        int64_t height = rounded_up(whole->m, rows, whole->tile->rows);
-        int64_t width = rounded_up(whole->n, threads / rows, whole->tile->columns);
-        int64_t cost = height * width * 16 + (height + width) * 64;
-        if (cost < best) {
-            best = cost;
-            *cells = (grid){*whole, rows, threads / rows, height, width, cells->memory};
-        }
-    }
+    multiply(NULL, &work, alone, memory);
 }
 
 cg_status cpu_gemm_blocked(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {
-    grid cells = {.whole = product_of(tile, gemm)};
-    int64_t worth = gemm->m * gemm->n * gemm->k / SMALL_WORK + 1;
-    int threads = (int)smaller(worth, device->threads);
-    cells.memory = cpu_scratch(device, (size_t)threads * cpu_gemm_blocked_bytes());
-    if (cells.memory == NULL) {
+    product work = product_of(tile, gemm);
+    int64_t rows = rounded_up(smaller(work.m, together.m), tile->rows);
+    int64_t columns = rounded_up(smaller(work.n, together.n), tile->columns);
+    float *memory = cpu_scratch(device, (size_t)((rows + columns) * smaller(work.k, together.k)) * sizeof *memory);
+    if (memory == NULL) {
         return CG_ERR_MEMORY;
     }
-    choose_grid(&cells, threads);
-    cpu_parallel(device, cells.rows * cells.columns, 1, multiply_cells, &cells);
+    multiply(device, &work, together, memory);
     return CG_OK;
 }

@@ -14,10 +14,6 @@
 #define PARTIAL_FLOATS 4194304 /* of a weight's gradient, one for each part of the images */
 #define ITEM_WORK 32768        /* multiply-adds that are worth a thread */
 
-static int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 static int64_t larger(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
@@ -95,7 +91,7 @@ static const float *columns_of(const job *work, const float *x, int64_t channels
 }
 
 static cpu_positions block_of(const job *work, int64_t first) {
-    return (cpu_positions){first, smaller(work->positions, work->v.out_plane - first)};
+    return (cpu_positions){first, cpu_smaller(work->positions, work->v.out_plane - first)};
 }
 
 /* Makes y what the products are added to. */
@@ -136,7 +132,7 @@ static void forward_item(const job *work, int64_t item, float *columns, void *me
 static void input_item(const job *work, int64_t item, float *columns, void *memory) {
     const cpu_convolution *v = &work->v;
     int64_t pair = item / work->channel_parts, first = item % work->channel_parts * work->channels_each;
-    int64_t channels = smaller(work->channels_each, v->channels - first), depth = v->channels * v->taps;
+    int64_t channels = cpu_smaller(work->channels_each, v->channels - first), depth = v->channels * v->taps;
     float *dx = v->result + (pair * v->channels + first) * v->in_plane;
     if (!v->add && !work->plain) {
         memset(dx, 0, (size_t)(channels * v->in_plane) * sizeof *dx);
@@ -166,7 +162,7 @@ static void weight_item(const job *work, int64_t item, float *columns, void *mem
     const cpu_convolution *v = &work->v;
     int64_t part = item % work->image_parts, rest = item / work->image_parts;
     int64_t group = rest / work->channel_parts, first = rest % work->channel_parts * work->channels_each;
-    int64_t channels = smaller(work->channels_each, v->channels - first), depth = v->channels * v->taps;
+    int64_t channels = cpu_smaller(work->channels_each, v->channels - first), depth = v->channels * v->taps;
     float *to = work->partial != NULL ? work->partial + part * v->groups * v->filters * depth : v->result;
     bool add = work->partial == NULL && v->add;
     for (int64_t image = v->images * part / work->image_parts; image < v->images * (part + 1) / work->image_parts;
@@ -203,12 +199,12 @@ static void run_parts(void *context, int64_t begin, int64_t end) {
 
 /* How many positions of columns with `depth` rows make a block: all of them where they fit. */
 static int64_t positions_of(const cpu_convolution *v, int64_t depth) {
-    return cpu_conv_clamp(COLUMN_FLOATS / depth, smaller(64, v->out_plane), v->out_plane);
+    return cpu_conv_clamp(COLUMN_FLOATS / depth, cpu_smaller(64, v->out_plane), v->out_plane);
 }
 
 /* Splits the channels where there are only `items` without. */
 static void split_channels(job *work, int64_t items) {
-    int64_t wanted = smaller(ceil_div(FEW_ITEMS, items), work->v.channels);
+    int64_t wanted = cpu_smaller(ceil_div(FEW_ITEMS, items), work->v.channels);
     work->channels_each = ceil_div(work->v.channels, wanted);
     work->channel_parts = ceil_div(work->v.channels, work->channels_each);
     work->positions = positions_of(&work->v, work->channels_each * work->v.taps);
@@ -223,7 +219,7 @@ static cg_status run_items(cpu_device *device, job *work, size_t extra) {
     size_t columns = (size_t)(work->channels_each * v->taps * work->positions) * sizeof(float);
     work->column_bytes = work->plain ? 0 : (columns + 63) / 64 * 64;
     int64_t all = v->images * v->groups * v->channels * v->filters * v->taps * v->out_plane;
-    work->parts = cpu_conv_clamp(all / ITEM_WORK, 1, smaller(device->threads, work->items));
+    work->parts = cpu_conv_clamp(all / ITEM_WORK, 1, cpu_smaller(device->threads, work->items));
     size_t own = (size_t)work->parts * (work->column_bytes + cpu_gemm_blocked_bytes());
     work->memory = cpu_scratch(device, own + extra);
     if (work->memory == NULL) {
@@ -328,7 +324,7 @@ cg_status cpu_conv_backward_weight(cpu_device *device, const cg_op *op) {
     }
     int64_t count = v->groups * v->filters * v->channels * v->taps;
     work.plain = is_plain(v);
-    int64_t most = smaller(v->images, PARTIAL_FLOATS / count);
+    int64_t most = cpu_smaller(v->images, PARTIAL_FLOATS / count);
     work.image_parts = cpu_conv_clamp(FEW_ITEMS / v->groups, 1, larger(most, 1));
     split_channels(&work, v->groups * work.image_parts);
     work.items = v->groups * work.channel_parts * work.image_parts;

@@ -18,10 +18,6 @@
 
 #define LARGEST 1e18f /* beyond, sums of a patch could overflow where the convolution's do not */
 
-static int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 static int64_t ceil_div(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }
@@ -33,7 +29,7 @@ bool cpu_winograd_takes(const cpu_convolution *v, cpu_conv_operand pass) {
     }
     bool weight = pass == CPU_CONV_WEIGHT;
     int64_t lines = v->images * ceil_div((pass == CPU_CONV_X ? v->in : v->out)[1], 2);
-    return plane && taken && v->groups == 1 && smaller(v->channels, v->filters) >= LEAST_CHANNELS &&
+    return plane && taken && v->groups == 1 && cpu_smaller(v->channels, v->filters) >= LEAST_CHANNELS &&
            lines >= LEAST_LINES && (!weight || v->out[2] >= LEAST_WIDTH_WEIGHT);
 }
 
@@ -204,7 +200,7 @@ static void run_parts(void *context, int64_t begin, int64_t end) {
         const part_memory m = memory_of(w, part);
         memset(m.points, 0, (size_t)(WINOGRAD_POINTS * step_of(w)) * sizeof *m.points);
         for (int64_t i = w->blocks * part / w->parts; i < w->blocks * (part + 1) / w->parts; i++) {
-            int64_t first = i * w->lines_each, count = smaller(w->lines_each, w->out.lines - first);
+            int64_t first = i * w->lines_each, count = cpu_smaller(w->lines_each, w->out.lines - first);
             pack_patches(w, first, count, &m);
             for (int64_t row = 0; row < w->rows; row += w->tile->rows) {
                 run_rows(w, row, first, count, &m);
@@ -241,7 +237,7 @@ cg_status cpu_winograd(cpu_device *device, const cpu_convolution *v, cpu_conv_op
     w.lines_each = cpu_tiling_lines(&w.out, CACHED / (WINOGRAD_POINTS * w.depth), w.tile->columns);
     w.panels = ceil_div(w.lines_each * w.out.wide, w.tile->columns);
     w.blocks = ceil_div(w.out.lines, w.lines_each);
-    w.parts = smaller(device->threads, w.blocks);
+    w.parts = cpu_smaller(device->threads, w.blocks);
     int64_t row_panels = ceil_div(w.rows, w.tile->rows);
     int64_t filter_floats = ceil_div(row_panels * WINOGRAD_POINTS * w.depth * w.tile->rows, 16) * 16;
     w.filters = cpu_scratch(device, (size_t)(filter_floats + w.parts * floats_of_part(&w)) * sizeof(float));

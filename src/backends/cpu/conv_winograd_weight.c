@@ -14,10 +14,6 @@
 #define JOIN_GRAIN 4096
 #define PARTIAL_FLOATS 4194304 /* of all parts' sums */
 
-static int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 static int64_t ceil_div(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }
@@ -88,7 +84,7 @@ static void run_part(const job *w, int64_t part, const thread_memory *m) {
     int64_t begin = w->x.lines * part / w->parts, end = w->x.lines * (part + 1) / w->parts;
     memset(sums, 0, (size_t)sums_of_part(w) * sizeof *sums);
     for (int64_t first = begin; first < end; first += w->lines_each) {
-        int64_t count = smaller(w->lines_each, end - first), step = WINOGRAD_POINTS * w->tiles;
+        int64_t count = cpu_smaller(w->lines_each, end - first), step = WINOGRAD_POINTS * w->tiles;
         for (int64_t i = 0; i < w->v->filters; i++) {
             cpu_tiling_filters(&w->dy, w->v->dy, i, first, count, m->points + i * step, w->tiles, m->rows);
         }
@@ -154,9 +150,9 @@ cg_status cpu_winograd_weight(cpu_device *device, const cpu_convolution *v) {
     w.tiles = w.lines_each * wide + CPU_TILING_ROOM;
     w.filter_panels = ceil_div(v->filters, w.tile->rows);
     w.channel_panels = ceil_div(v->channels, w.tile->columns);
-    int64_t most = smaller(PARTS, ceil_div(w.x.lines, w.lines_each));
+    int64_t most = cpu_smaller(PARTS, ceil_div(w.x.lines, w.lines_each));
     w.parts = cpu_conv_clamp(PARTIAL_FLOATS / sums_of_part(&w), 1, most);
-    w.threads = smaller(device->threads, w.parts);
+    w.threads = cpu_smaller(device->threads, w.parts);
     int64_t floats = w.parts * sums_of_part(&w) + w.threads * floats_of_thread(&w);
     w.sums = cpu_scratch(device, (size_t)floats * sizeof(float));
     if (w.sums == NULL) {

@@ -24,6 +24,20 @@
 #define CPU_LANES 8
 typedef float cpu_lanes __attribute__((vector_size(4 * CPU_LANES), aligned(4), may_alias));
 
+/* By address: how a vector this long is passed depends on the instruction set. */
+static inline __attribute__((always_inline)) float cpu_lanes_sum(float lane[CPU_LANES]) {
+    for (int width = CPU_LANES / 2; width > 0; width /= 2) {
+        for (int k = 0; k < width; k++) {
+            lane[k] += lane[k + width];
+        }
+    }
+    return lane[0];
+}
+
+static inline int64_t cpu_smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
 typedef struct cpu_conv_plans cpu_conv_plans;
 
 /* Of the ranges that are one thread's share, how many any thread has begun; a line of the cache each. */

@@ -76,10 +76,6 @@ typedef struct product {
     bool add;
 } product;
 
-static int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
 #define HAS_SHUFFLE 1
@@ -189,7 +185,7 @@ void cpu_gemm_pack(const float *from, int64_t line, int64_t step, int64_t lines,
         return;
     }
     for (int64_t j = 0; j < lines;) {
-        int64_t left = smaller(width - j % width, lines - j), sides = left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        int64_t left = cpu_smaller(width - j % width, lines - j), sides = left >= 4 ? 4 : left >= 2 ? 2 : 1;
         pack_sides(from + j * line, line, length, sides, width, to + j / width * width * length + j % width);
         j += sides;
     }
@@ -197,7 +193,7 @@ void cpu_gemm_pack(const float *from, int64_t line, int64_t step, int64_t lines,
 
 /* Writes the part of a finished tile that lies inside c, or adds it. */
 static void put_part(const product *work, const float *sums, int64_t i, int64_t j, bool add) {
-    int64_t rows = smaller(work->tile->rows, work->m - i), columns = smaller(work->tile->columns, work->n - j);
+    int64_t rows = cpu_smaller(work->tile->rows, work->m - i), columns = cpu_smaller(work->tile->columns, work->n - j);
     for (int64_t row = 0; row < rows; row++) {
         const float *from = sums + row * work->tile->columns;
         float *c = work->c + (i + row) * work->c_row + j * work->c_column;
@@ -254,7 +250,7 @@ static int64_t panels_of_b(const piece *p) {
 static void pack_b(void *context, int64_t begin, int64_t end) {
     const piece *p = context;
     const strided *b = &p->whole->b;
-    int64_t width = p->whole->tile->columns, first = begin * width, last = smaller(end * width, p->size.n);
+    int64_t width = p->whole->tile->columns, first = begin * width, last = cpu_smaller(end * width, p->size.n);
     cpu_gemm_pack(b->at + p->l * b->row + (p->j + first) * b->column, b->column, b->row, last - first, p->size.k,
                   (int)width, p->b + first * p->size.k);
 }
@@ -262,16 +258,16 @@ static void pack_b(void *context, int64_t begin, int64_t end) {
 static void pack_a(void *context, int64_t begin, int64_t end) {
     const piece *p = context;
     const strided *a = &p->whole->a;
-    int64_t width = p->whole->tile->rows, first = begin * width, last = smaller(end * width, p->size.m);
+    int64_t width = p->whole->tile->rows, first = begin * width, last = cpu_smaller(end * width, p->size.m);
     cpu_gemm_pack(a->at + (p->i + first) * a->row + p->l * a->column, a->row, a->column, last - first, p->size.k,
                   (int)width, p->a + first * p->size.k);
 }
 
 static void run_cell(const piece *p, int64_t i0, int64_t j0) {
     const cpu_tile *tile = p->whole->tile;
-    int64_t m = smaller(i0 + p->cell_rows, p->size.m), n = smaller(j0 + p->cell_columns, p->size.n);
+    int64_t m = cpu_smaller(i0 + p->cell_rows, p->size.m), n = cpu_smaller(j0 + p->cell_columns, p->size.n);
     for (int64_t l = 0; l < p->size.k; l += BLOCK_K) {
-        int64_t k = smaller(BLOCK_K, p->size.k - l);
+        int64_t k = cpu_smaller(BLOCK_K, p->size.k - l);
         bool add = p->whole->add || p->l + l > 0;
         for (int64_t j = j0; j < n; j += tile->columns) {
             const float *b = p->b + j * p->size.k + l * tile->columns;
@@ -297,7 +293,7 @@ static void run_cells(void *context, int64_t begin, int64_t end) {
 static void choose_cells(piece *p, int threads) {
     const cpu_tile *tile = p->whole->tile;
     int64_t rows = (p->size.m + BLOCK_M - 1) / BLOCK_M, wanted = (CELLS * threads + rows - 1) / rows;
-    int64_t columns = smaller((p->size.n + wanted - 1) / wanted, CELL_COLUMNS);
+    int64_t columns = cpu_smaller((p->size.n + wanted - 1) / wanted, CELL_COLUMNS);
     p->cell_rows = rounded_up((p->size.m + rows - 1) / rows, tile->rows);
     p->cell_columns = rounded_up(columns, tile->columns);
 }
@@ -321,15 +317,16 @@ static void multiply_piece(const cpu_device *device, piece *p) {
 
 /* `memory`: for one packed piece. */
 static void multiply(const cpu_device *device, const product *work, extent most, float *memory) {
-    int64_t k = smaller(work->k, most.k);
-    piece p = {.whole = work, .a = memory, .b = memory + rounded_up(smaller(work->m, most.m), work->tile->rows) * k};
+    int64_t k = cpu_smaller(work->k, most.k);
+    piece p = {
+        .whole = work, .a = memory, .b = memory + rounded_up(cpu_smaller(work->m, most.m), work->tile->rows) * k};
     for (p.j = 0; p.j < work->n; p.j += most.n) {
-        p.size.n = smaller(most.n, work->n - p.j);
+        p.size.n = cpu_smaller(most.n, work->n - p.j);
         for (p.l = 0; p.l < work->k; p.l += most.k) {
-            p.size.k = smaller(most.k, work->k - p.l);
+            p.size.k = cpu_smaller(most.k, work->k - p.l);
             share(device, panels_of_b(&p), work->tile->columns * p.size.k * PACK_WORK, pack_b, &p);
             for (p.i = 0; p.i < work->m; p.i += most.m) {
-                p.size.m = smaller(most.m, work->m - p.i);
+                p.size.m = cpu_smaller(most.m, work->m - p.i);
                 multiply_piece(device, &p);
             }
         }
@@ -372,9 +369,9 @@ void cpu_gemm_blocked_serial(const cpu_tile *tile, const cpu_gemm *gemm, void *m
 
 cg_status cpu_gemm_blocked(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {
     product work = product_of(tile, gemm);
-    int64_t rows = rounded_up(smaller(work.m, together.m), tile->rows);
-    int64_t columns = rounded_up(smaller(work.n, together.n), tile->columns);
-    float *memory = cpu_scratch(device, (size_t)((rows + columns) * smaller(work.k, together.k)) * sizeof *memory);
+    int64_t rows = rounded_up(cpu_smaller(work.m, together.m), tile->rows);
+    int64_t columns = rounded_up(cpu_smaller(work.n, together.n), tile->columns);
+    float *memory = cpu_scratch(device, (size_t)((rows + columns) * cpu_smaller(work.k, together.k)) * sizeof *memory);
     if (memory == NULL) {
         return CG_ERR_MEMORY;
     }

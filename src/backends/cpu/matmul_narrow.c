@@ -26,10 +26,6 @@ typedef struct narrow {
     float *packed; /* block after block its panels [block, columns of the panel]; then the dots' columns [k] */
 } narrow;
 
-static int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 static narrow narrow_of(const cpu_tile *tile, const cpu_gemm *gemm) {
     int64_t blocks = (gemm->k + BLOCK_K - 1) / BLOCK_K, half = tile->columns / 2;
     int64_t dots = gemm->n % half <= MOST_DOTS ? gemm->n % half : 0;
@@ -60,9 +56,9 @@ static void pack_dots(const narrow *work, int64_t line, int64_t step) {
 static void pack(const narrow *work) {
     const cpu_gemm *gemm = work->gemm;
     int64_t line = gemm->transpose_b ? gemm->ldb : 1, step = gemm->transpose_b ? 1 : gemm->ldb;
-    int64_t wide = work->wide, high = smaller(work->whole, gemm->n) - wide;
+    int64_t wide = work->wide, high = cpu_smaller(work->whole, gemm->n) - wide;
     for (int64_t l = 0; l < gemm->k; l += work->block) {
-        int64_t k = smaller(work->block, gemm->k - l);
+        int64_t k = cpu_smaller(work->block, gemm->k - l);
         const float *from = gemm->b + l * step;
         float *to = work->packed + l * work->whole;
         cpu_gemm_pack(from, line, step, wide, k, work->tile->columns, to);
@@ -81,7 +77,7 @@ static cpu_tile_rows rows_of(const narrow *work, int64_t first) {
 static cpu_tile_rows block_of(const narrow *work, int64_t first, int64_t l, int64_t tile) {
     cpu_tile_rows rows = rows_of(work, first);
     int64_t height = 2 * work->tile->rows;
-    rows.k = smaller(work->block, rows.k - l);
+    rows.k = cpu_smaller(work->block, rows.k - l);
     rows.a += l;
     rows.prefetch = rows.a + (height + 2 * tile % height) * rows.lda;
     rows.add = l > 0;
@@ -153,8 +149,8 @@ static void run_groups(void *context, int64_t begin, int64_t end) {
     float sums[2 * CPU_TILE_MAX_ROWS * (MOST_COLUMNS + CPU_TILE_MAX_COLUMNS)];
     int64_t height = 2 * work->tile->rows;
     for (int64_t group = begin; group < end; group++) {
-        int64_t row = group * height, first = smaller(row, work->gemm->m - height);
-        int64_t last = smaller(row + height, work->gemm->m);
+        int64_t row = group * height, first = cpu_smaller(row, work->gemm->m - height);
+        int64_t last = cpu_smaller(row + height, work->gemm->m);
         prefetch_rows(work->gemm, row, last);
         multiply_rows(work, first, sums);
         put_rows(work->gemm, sums + (row - first) * work->width, work->width, row, last);

@@ -24,10 +24,6 @@ typedef struct weight_product {
     float *memory;       /* [parts, each] */
 } weight_product;
 
-static int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 bool cpu_gemm_is_weight(const cpu_tile *tile, const cpu_gemm *gemm) {
     return gemm->transpose_a && !gemm->transpose_b && gemm->n > 1 && gemm->n <= MOST_COLUMNS &&
            gemm->m >= tile->columns && gemm->k >= LEAST_K;
@@ -51,7 +47,7 @@ static weight_product weight_product_of(const cpu_tile *tile, const cpu_gemm *ge
     weight_product work = {.tile = tile,
                            .gemm = gemm,
                            .panels = (gemm->m + tile->columns - 1) / tile->columns,
-                           .parts = smaller((gemm->k + BLOCK_K - 1) / BLOCK_K, MOST_PARTS)};
+                           .parts = cpu_smaller((gemm->k + BLOCK_K - 1) / BLOCK_K, MOST_PARTS)};
     choose_rows(&work);
     int64_t width = work.tiles * work.rows;
     work.sums = work.panels * width * tile->columns;
@@ -61,7 +57,7 @@ static weight_product weight_product_of(const cpu_tile *tile, const cpu_gemm *ge
 
 /* The column of a where the panel begins. */
 static int64_t begin_of(const weight_product *work, int64_t panel) {
-    return smaller(panel * work->tile->columns, work->gemm->m - work->tile->columns);
+    return cpu_smaller(panel * work->tile->columns, work->gemm->m - work->tile->columns);
 }
 
 /* A panel's tiles over k rows of a from `row` on; they ask for `soon`'s rows, which come next. */
@@ -81,7 +77,7 @@ static void multiply_part(const weight_product *work, int64_t begin, int64_t end
     const cpu_gemm *gemm = work->gemm;
     float *packed = sums + work->sums;
     for (int64_t l = begin; l < end; l += BLOCK_K) {
-        cpu_tile_rows rows = {.k = smaller(BLOCK_K, end - l),
+        cpu_tile_rows rows = {.k = cpu_smaller(BLOCK_K, end - l),
                               .lda = gemm->lda,
                               .ldc = work->tile->columns,
                               .a = gemm->a + l * gemm->lda,
@@ -102,7 +98,7 @@ static void multiply_parts(void *context, int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; part++) {
         int64_t blocks = (work->gemm->k + BLOCK_K - 1) / BLOCK_K;
         int64_t first = blocks * part / work->parts * BLOCK_K, last = blocks * (part + 1) / work->parts * BLOCK_K;
-        multiply_part(work, first, smaller(last, work->gemm->k), work->memory + part * work->each);
+        multiply_part(work, first, cpu_smaller(last, work->gemm->k), work->memory + part * work->each);
     }
 }
 
@@ -127,7 +123,7 @@ static void join_panels(void *context, int64_t begin, int64_t end) {
         int64_t first = begin_of(work, panel);
         for (int64_t j = 0; j < gemm->n; j++) {
             join_column(work, work->memory + (panel * work->tiles * work->rows + j) * columns, total);
-            for (int64_t i = panel * columns; i < smaller((panel + 1) * columns, gemm->m); i++) {
+            for (int64_t i = panel * columns; i < cpu_smaller((panel + 1) * columns, gemm->m); i++) {
                 float *c = gemm->c + i * gemm->ldc + j;
                 *c = gemm->add ? *c + total[i - first] : total[i - first];
             }

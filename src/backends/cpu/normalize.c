@@ -49,16 +49,6 @@ static void prefetch_for_write(const float *next, int64_t n) {
     }
 }
 
-/* By address: how a vector this long is passed depends on the instruction set. */
-static float lanes_sum(float lane[CPU_LANES]) {
-    for (int width = CPU_LANES / 2; width > 0; width /= 2) {
-        for (int k = 0; k < width; k++) {
-            lane[k] += lane[k + width];
-        }
-    }
-    return lane[0];
-}
-
 CPU_CLONES static float run_squares(const float *x, float mean, int64_t n) {
     cpu_lanes sums[4] = {{0}};
     int64_t i = 0;
@@ -72,7 +62,7 @@ CPU_CLONES static float run_squares(const float *x, float mean, int64_t n) {
     float lane[CPU_LANES];
     cpu_lanes all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     memcpy(lane, &all, sizeof lane);
-    float total = lanes_sum(lane);
+    float total = cpu_lanes_sum(lane);
     for (; i < n; i++) {
         total += (x[i] - mean) * (x[i] - mean);
     }
@@ -153,7 +143,7 @@ CPU_CLONES static cpu_run_sum sum_run(const float *x, const float *dy, float mea
     cpu_lanes all = sums[0] + sums[1], all_along = alongs[0] + alongs[1];
     memcpy(sum_lane, &all, sizeof sum_lane);
     memcpy(along_lane, &all_along, sizeof along_lane);
-    cpu_run_sum total = {lanes_sum(sum_lane), lanes_sum(along_lane)};
+    cpu_run_sum total = {cpu_lanes_sum(sum_lane), cpu_lanes_sum(along_lane)};
     for (; i < n; i++) {
         float g = dy[i] * (w.vector != NULL ? w.vector[i] : w.one);
         total.g += g;

@@ -54,10 +54,6 @@ CPU_CLONES static void add_rows(const weight_job *work, int64_t begin, int64_t e
     }
 }
 
-static int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 /* The sums of some parts of the rows. */
 static void sum_parts(void *context, int64_t begin, int64_t end) {
     const weight_job *work = context;
@@ -67,14 +63,14 @@ static void sum_parts(void *context, int64_t begin, int64_t end) {
         memset(to, 0, (size_t)work->channels * sizeof *to);
         for (int64_t o = work->outer * part / work->parts; o < last; o += ROWS) {
             for (int64_t c = 0; c < work->channels; c += COLUMNS) {
-                add_rows(work, o, smaller(o + ROWS, last), c, smaller(COLUMNS, work->channels - c), to);
+                add_rows(work, o, cpu_smaller(o + ROWS, last), c, cpu_smaller(COLUMNS, work->channels - c), to);
             }
         }
     }
 }
 
 static cg_status sum_columns(cpu_device *device, weight_job *work) {
-    work->parts = smaller(work->outer / PART_ROWS + 1, PARTS);
+    work->parts = cpu_smaller(work->outer / PART_ROWS + 1, PARTS);
     work->partial = cpu_scratch(device, (size_t)(work->parts * work->channels) * sizeof *work->partial);
     if (work->partial == NULL) {
         return CG_ERR_MEMORY;

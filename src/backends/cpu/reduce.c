@@ -21,15 +21,11 @@ CPU_CLONES static float row_sum(const float *x, int64_t n) {
     }
     float lane[CPU_LANES];
     *(cpu_lanes *)lane = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-    for (int width = CPU_LANES / 2; width > 0; width /= 2) {
-        for (int k = 0; k < width; k++) {
-            lane[k] += lane[k + width];
-        }
-    }
+    float total = cpu_lanes_sum(lane);
     for (; i < n; i++) {
-        lane[0] += x[i];
+        total += x[i];
     }
-    return lane[0];
+    return total;
 }
 
 float cpu_row_sum(const float *x, int64_t n) {

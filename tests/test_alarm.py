@@ -188,7 +188,9 @@ class Record(unittest.TestCase):
             self.assertFalse(second.done(keys[2]))
             second.add(keys[2], found[2], {"cpu": {"outcome": "found", "why": "a test"}}, 1.0)
             second.file.close()
-            self.assertTrue(record.Record(path, True).done(keys[2]), "what follows a torn line is read")
+            third = record.Record(path, True)
+            self.assertTrue(third.done(keys[2]), "what follows a torn line is read")
+            third.file.close()
 
     def test_does_not_hold_for_a_file_that_changed(self):
         fault = faults.in_file("cl/scaled.cl", KERNEL)[0]

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <clgrad/ops.h>
+#include <clgrad/optim.h>
 
 #include "chain.h"
 #include "devices.h"
@@ -158,6 +159,108 @@ Test(chain, shifted_parts_of_one_memory_do_not_join) {
         cg_tensor_destroy(low);
         cg_tensor_destroy(high);
         cg_tensor_destroy(all);
+        cg_device_close(device);
+    }
+    unsetenv("CLGRAD_PLAN");
+    cr_expect(memcmp(results[0], results[1], sizeof results[0]) == 0);
+}
+
+#define PARAMETERS 18 /* more than go together */
+
+static int64_t size_of(int i) {
+    return 577 * i + 1;
+}
+
+/* How many of the optimizer's nodes that wait go together with the first; the list is forgotten. */
+static size_t first_group(cg_tape *tape) {
+    size_t i = tape->n_run;
+    while (i < tape->n_nodes && !cg_is_step(tape->nodes[i])) {
+        i++;
+    }
+    cr_assert(i < tape->n_nodes, "no optimizer step");
+    cg_chains_find(tape);
+    size_t together = tape->nodes[i]->chain_last - i + 1;
+    cg_tape_reset(tape);
+    return together;
+}
+
+static void record_step(cg_tape *tape, cg_optimizer *optimizer, cg_tensor *const *parameters) {
+    cg_tensor *loss = cg_sum(tape, cg_square(tape, parameters[0]), CG_ALL_AXES, false);
+    for (int i = 1; i < PARAMETERS; i++) {
+        loss = cg_add(tape, loss, cg_sum(tape, cg_square(tape, parameters[i]), CG_ALL_AXES, false));
+    }
+    cr_assert_eq(cg_backward(tape, loss), CG_OK, "%s", cg_error_message());
+    cr_assert_eq(cg_optimizer_step(optimizer, tape), CG_OK, "%s", cg_error_message());
+}
+
+/* Every parameter after three steps, one behind the other. */
+static void optimize(const char *text, const char *passes, float *results) {
+    passes != NULL ? setenv("CLGRAD_PLAN", passes, 1) : unsetenv("CLGRAD_PLAN");
+    cg_device *device = test_device_open();
+    cg_tape *tape = cg_tape_create(device);
+    cg_tensor *parameters[PARAMETERS];
+    cg_optimizer *optimizer;
+    for (int i = 0; i < PARAMETERS; i++) {
+        parameters[i] = test_normal(device, CG_SHAPE(size_of(i)), (uint64_t)i + 1);
+        cg_tensor_set_requires_grad(parameters[i], true);
+    }
+    cr_assert_eq(cg_optimizer_create(text, parameters, NULL, PARAMETERS, &optimizer), CG_OK, "%s", cg_error_message());
+    for (int step = 0; step < 3; step++) {
+        record_step(tape, optimizer, parameters);
+        cr_assert_eq(cg_tape_run(tape), CG_OK, "%s", cg_error_message());
+    }
+    record_step(tape, optimizer, parameters);
+    size_t group = first_group(tape);
+    bool together = device->backend->run_steps != NULL && strncmp(text, "LAMB", 4) != 0;
+    cr_expect_eq(group, together ? CG_MAX_STEPS : 1, "%s: %zu go together", text, group);
+    for (int i = 0; i < PARAMETERS; results += size_of(i++)) {
+        cr_assert_eq(cg_tensor_read_f32(parameters[i], results, size_of(i)), CG_OK, "%s", cg_error_message());
+        cg_tensor_destroy(parameters[i]);
+    }
+    cg_optimizer_destroy(optimizer);
+    cg_tape_destroy(tape);
+    cg_device_close(device);
+    unsetenv("CLGRAD_PLAN");
+}
+
+Test(chain, optimizer_steps_together_give_the_same_bits) {
+    static const char *const optimizers[] = {"SGD(lr=0.1, momentum=0.9)", "Adam(lr=0.1)", "LAMB(lr=0.1)"};
+    static float alone[PARAMETERS * 577 * PARAMETERS], together[PARAMETERS * 577 * PARAMETERS];
+    for (size_t k = 0; k < sizeof optimizers / sizeof *optimizers; k++) {
+        optimize(optimizers[k], "none", alone);
+        optimize(optimizers[k], NULL, together);
+        cr_expect(memcmp(alone, together, sizeof alone) == 0, "%s", optimizers[k]);
+    }
+}
+
+/* The second step's gradient is what the first one updates. */
+static void record_dependent(cg_tape *tape, cg_tensor *numbers, cg_tensor *const at[4]) {
+    for (int i = 0; i < 3; i++) {
+        cg_record(tape, CG_OP_SGD_STEP, NULL, (cg_tensor *[]){numbers, at[i == 1 ? 0 : 3]}, 2,
+                  (cg_tensor *[]){at[i], NULL}, 2, NULL);
+    }
+}
+
+Test(chain, steps_that_depend_on_each_other_stay_apart) {
+    float results[2][3];
+    for (int off = 0; off < 2; off++) {
+        off ? setenv("CLGRAD_PLAN", "none", 1) : unsetenv("CLGRAD_PLAN");
+        cg_device *device = test_device_open();
+        cg_tape *tape = cg_tape_create(device);
+        cg_tensor *numbers = test_normal(device, CG_SHAPE(CG_UPDATE_NUMBERS), 1), *at[4];
+        for (uint64_t i = 0; i < 4; i++) {
+            at[i] = test_normal(device, CG_SHAPE(1), i + 2);
+        }
+        record_dependent(tape, numbers, at);
+        cr_expect_eq(first_group(tape), 1);
+        record_dependent(tape, numbers, at);
+        cr_assert_eq(cg_tape_run(tape), CG_OK, "%s", cg_error_message());
+        for (int i = 0; i < 4; i++) {
+            cr_assert(i == 3 || cg_tensor_read_f32(at[i], &results[off][i], 1) == CG_OK);
+            cg_tensor_destroy(at[i]);
+        }
+        cg_tensor_destroy(numbers);
+        cg_tape_destroy(tape);
         cg_device_close(device);
     }
     unsetenv("CLGRAD_PLAN");

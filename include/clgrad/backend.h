@@ -112,6 +112,7 @@ typedef struct cg_tuned_product {
 #define CG_MAX_CHAIN 16
 #define CG_MAX_INNER 8
 #define CG_MAX_CHAIN_OPERANDS 16 /* different ones, those without memory among them */
+#define CG_MAX_STEPS 16
 typedef struct cg_chain {
     const cg_op *ops;
     size_t n_ops;
@@ -192,6 +193,10 @@ typedef struct cg_backend {
     cg_status (*run_chain)(void *device, const cg_chain *chain);
     /* The least number of elements of a chain that is worth running as one; shorter ones come op by op. */
     int64_t chain_least;
+
+    /* Optional: runs optimizer steps of one kind (updates.def), at most CG_MAX_STEPS, f32, as `run` would one after the
+     * other, bit for bit. None writes what another reads or writes. NULL: they come one by one. */
+    cg_status (*run_steps)(void *device, const cg_op *ops, size_t n_ops);
 } cg_backend;
 
 /* The one symbol of a plug-in:

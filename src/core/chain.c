@@ -8,7 +8,7 @@
 #include "tape.h"
 
 bool cg_chains_wanted(const cg_device *device) {
-    return device->backend->run_chain != NULL && cg_plan_has("chains");
+    return (device->backend->run_chain != NULL || device->backend->run_steps != NULL) && cg_plan_has("chains");
 }
 
 static bool runs(const cg_node *node) {
@@ -105,7 +105,7 @@ static size_t end_of(const cg_tape *tape, size_t first, size_t *ops) {
     size_t last = first;
     storages all = {.count = 0};
     *ops = 0;
-    if (n < tape->device->backend->chain_least) {
+    if (tape->device->backend->run_chain == NULL || n < tape->device->backend->chain_least) {
         return last;
     }
     for (size_t i = first; i < tape->n_nodes && *ops < CG_MAX_CHAIN; i++) {
@@ -139,15 +139,23 @@ static void mark_inner(cg_tape *tape, size_t first, size_t last) {
     }
 }
 
+/* The last node of the chain or of the steps that begin at `first`; itself where it stands alone. */
+static size_t last_of(const cg_tape *tape, size_t first) {
+    if (cg_is_step(tape->nodes[first])) {
+        return tape->device->backend->run_steps != NULL ? cg_steps_end(tape, first) : first;
+    }
+    size_t ops, last = end_of(tape, first, &ops);
+    return ops > 1 ? last : first;
+}
+
 void cg_chains_find(cg_tape *tape) {
     for (size_t i = tape->n_run; i < tape->n_nodes;) {
-        size_t ops, last = end_of(tape, i, &ops);
-        last = ops > 1 ? last : i;
+        size_t last = last_of(tape, i);
         for (size_t j = i; j <= last; j++) {
             tape->nodes[j]->chain_first = i;
             tape->nodes[j]->chain_last = last;
         }
-        if (last > i) {
+        if (last > i && !cg_is_step(tape->nodes[i])) {
             mark_inner(tape, i, last);
         }
         i = last + 1;

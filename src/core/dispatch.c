@@ -145,6 +145,14 @@ cg_status cg_dispatch_chain(cg_device *device, const cg_chain *chain) {
     return device->backend->run_chain(device->handle, chain);
 }
 
+cg_status cg_dispatch_steps(cg_device *device, const cg_op *ops, size_t n_ops) {
+    for (size_t i = 0; i < n_ops && device->mirror.count > 0; i++) {
+        CG_TRY(settle_mirror(device, &ops[i]));
+    }
+    device->ops += n_ops;
+    return device->backend->run_steps(device->handle, ops, n_ops);
+}
+
 cg_status cg_dispatch_write(cg_device *device, cg_buffer *buffer, size_t offset, const void *source, size_t bytes) {
     CG_TRY(cg_mirror_overwrite(device, buffer->handle, offset, bytes));
     return device->backend->write(device->handle, buffer->handle, offset, source, bytes);

@@ -10,6 +10,9 @@ cg_status cg_dispatch_run(cg_device *device, const cg_op *op) CG_MUST_USE;
 /* Runs a chain, on a device that has run_chain. */
 cg_status cg_dispatch_chain(cg_device *device, const cg_chain *chain) CG_MUST_USE;
 
+/* Runs optimizer steps as one, on a device that has run_steps. */
+cg_status cg_dispatch_steps(cg_device *device, const cg_op *ops, size_t n_ops) CG_MUST_USE;
+
 /* Can the device run it? The reason is static text when it cannot. Cached. */
 bool cg_dispatch_supports(cg_device *device, const cg_op *op, const char **reason);
 

@@ -33,21 +33,25 @@ static cg_status materialize(cg_tensor *const *tensors, uint32_t count) {
     return CG_OK;
 }
 
+static void set_op(const cg_node *node, cg_op *op) {
+    op->kind = node->kind;
+    op->attrs = node->attrs;
+    op->n_inputs = node->n_inputs;
+    op->n_outputs = node->n_outputs;
+    op->accumulate = node->accumulate;
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        set_operand(node->kind, node->inputs[i], &op->inputs[i]);
+    }
+    for (uint32_t i = 0; i < node->n_outputs; i++) {
+        set_operand(node->kind, node->outputs[i], &op->outputs[i]);
+    }
+}
+
 static cg_status run_node(cg_tape *tape, const cg_node *node) {
     CG_TRY(materialize(node->inputs, node->n_inputs));
     CG_TRY(materialize(node->outputs, node->n_outputs));
     cg_op op;
-    op.kind = node->kind;
-    op.attrs = node->attrs;
-    op.n_inputs = node->n_inputs;
-    op.n_outputs = node->n_outputs;
-    op.accumulate = node->accumulate;
-    for (uint32_t i = 0; i < node->n_inputs; i++) {
-        set_operand(node->kind, node->inputs[i], &op.inputs[i]);
-    }
-    for (uint32_t i = 0; i < node->n_outputs; i++) {
-        set_operand(node->kind, node->outputs[i], &op.outputs[i]);
-    }
+    set_op(node, &op);
     return cg_dispatch_run(tape->device, &op);
 }
 
@@ -104,6 +108,14 @@ static cg_status run_alone(cg_tape *tape, size_t i) {
     return tape->watcher != NULL ? show(tape, node, i) : CG_OK;
 }
 
+static cg_status run_steps(cg_tape *tape, size_t first, size_t last) {
+    cg_op ops[CG_MAX_STEPS];
+    for (size_t i = first; i <= last; i++) {
+        set_op(tape->nodes[i], &ops[i - first]);
+    }
+    return cg_dispatch_steps(tape->device, ops, last - first + 1);
+}
+
 static cg_status run_chain(cg_tape *tape, size_t first, size_t last) {
     for (size_t i = first; i <= last; i++) {
         const cg_node *node = tape->nodes[i];
@@ -112,7 +124,7 @@ static cg_status run_chain(cg_tape *tape, size_t first, size_t last) {
             CG_TRY(materialize(node->outputs, node->n_outputs));
         }
     }
-    return cg_chain_run(tape, first, last);
+    return cg_is_step(tape->nodes[first]) ? run_steps(tape, first, last) : cg_chain_run(tape, first, last);
 }
 
 static cg_status run_pending(cg_tape *tape, bool keep) {

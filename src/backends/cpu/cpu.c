@@ -151,5 +151,6 @@ const cg_backend cg_backend_cpu = {
     .supports = supports,
     .run = run,
     .run_chain = cpu_run_chain,
+    .run_steps = cpu_run_steps,
     .wait = ref_wait,
 };

@@ -122,7 +122,8 @@ cg_status cpu_max_pool(cpu_device *device, const cg_op *op);
 cg_status cpu_max_pool_backward(cpu_device *device, const cg_op *op);
 cg_status cpu_planes(cpu_device *device, const cg_op *op); /* other pooling, padding, interpolation */
 cg_status cpu_copy(cpu_device *device, const cg_op *op);
-cg_status cpu_run_chain(void *device, const cg_chain *chain); /* the table's entry */
+cg_status cpu_run_chain(void *device, const cg_chain *chain);          /* the table's entry */
+cg_status cpu_run_steps(void *device, const cg_op *ops, size_t n_ops); /* the table's entry */
 cg_status cpu_cast(cpu_device *device, const cg_op *op);
 cg_status cpu_fill(cpu_device *device, const cg_op *op);
 

@@ -298,8 +298,8 @@ static void choose_cells(piece *p, int threads) {
     p->cell_columns = rounded_up(columns, tile->columns);
 }
 
-/* Without a device by the calling thread. */
-static void share(const cpu_device *device, int64_t n, int64_t work, cpu_range_fn fn, piece *p) {
+/* Without a device by the calling thread. `work`: multiply-adds of one item. */
+static void run_all(const cpu_device *device, int64_t n, int64_t work, cpu_range_fn fn, piece *p) {
     if (device == NULL) {
         fn(p, 0, n);
     } else {
@@ -311,8 +311,8 @@ static void multiply_piece(const cpu_device *device, piece *p) {
     const cpu_tile *tile = p->whole->tile;
     choose_cells(p, device != NULL ? device->threads : 1);
     int64_t cells = (p->size.m + p->cell_rows - 1) / p->cell_rows * cells_in_a_row(p);
-    share(device, panels_of_a(p), tile->rows * p->size.k * PACK_WORK, pack_a, p);
-    share(device, cells, p->cell_rows * p->cell_columns * p->size.k, run_cells, p);
+    run_all(device, panels_of_a(p), tile->rows * p->size.k * PACK_WORK, pack_a, p);
+    run_all(device, cells, p->cell_rows * p->cell_columns * p->size.k, run_cells, p);
 }
 
 /* `memory`: for one packed piece. */
@@ -324,7 +324,7 @@ static void multiply(const cpu_device *device, const product *work, extent most,
         p.size.n = cpu_smaller(most.n, work->n - p.j);
         for (p.l = 0; p.l < work->k; p.l += most.k) {
             p.size.k = cpu_smaller(most.k, work->k - p.l);
-            share(device, panels_of_b(&p), work->tile->columns * p.size.k * PACK_WORK, pack_b, &p);
+            run_all(device, panels_of_b(&p), work->tile->columns * p.size.k * PACK_WORK, pack_b, &p);
             for (p.i = 0; p.i < work->m; p.i += most.m) {
                 p.size.m = cpu_smaller(most.m, work->m - p.i);
                 multiply_piece(device, &p);

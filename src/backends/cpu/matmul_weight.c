@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define MOST_COLUMNS 96
+#define MOST_SUMS 131072 /* c, of which every part has its own, for the second cache */
 #define LEAST_K 2048
 #define MOST_PARTS 64
 #define BLOCK_K 256
@@ -26,7 +27,7 @@ typedef struct weight_product {
 
 bool cpu_gemm_is_weight(const cpu_tile *tile, const cpu_gemm *gemm) {
     return gemm->transpose_a && !gemm->transpose_b && gemm->n > 1 && gemm->n <= MOST_COLUMNS &&
-           gemm->m >= tile->columns && gemm->k >= LEAST_K;
+           gemm->m >= tile->columns && gemm->m * gemm->n <= MOST_SUMS && gemm->k >= LEAST_K;
 }
 
 /* The tile that leaves least idle. */

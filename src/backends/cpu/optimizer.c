@@ -71,7 +71,7 @@ static void range(void *context, int64_t begin, int64_t end) {
     }
 }
 
-cg_status cpu_update(cpu_device *device, const cg_op *op) {
+static job job_of(const cg_op *op) {
     job work = {.row = rows[op->kind->number],
                 .whole = {.h = cpu_floats(&op->inputs[0]),
                           .grad = cpu_floats(&op->inputs[1]),
@@ -82,6 +82,36 @@ cg_status cpu_update(cpu_device *device, const cg_op *op) {
         work.whole.has[k] = k + 1 < op->n_outputs && op->outputs[k + 1].buffer != NULL;
         work.whole.state[k] = work.whole.has[k] ? cpu_floats(&op->outputs[k + 1]) : NULL;
     }
-    cpu_parallel(device, cg_shape_numel(&op->outputs[0].shape), GRAIN, range, &work);
+    return work;
+}
+
+/* All elements of all parameters, one parameter behind the other. */
+typedef struct steps {
+    size_t count;
+    job jobs[CG_MAX_STEPS];
+    int64_t begin[CG_MAX_STEPS + 1];
+} steps;
+
+static void range_of_all(void *context, int64_t begin, int64_t end) {
+    steps *all = context;
+    for (size_t i = 0; i < all->count; i++) {
+        int64_t first = begin > all->begin[i] ? begin : all->begin[i], last = cpu_smaller(end, all->begin[i + 1]);
+        if (first < last) {
+            range(&all->jobs[i], first - all->begin[i], last - all->begin[i]);
+        }
+    }
+}
+
+cg_status cpu_run_steps(void *device, const cg_op *ops, size_t n_ops) {
+    steps all = {.count = n_ops};
+    for (size_t i = 0; i < n_ops; i++) {
+        all.jobs[i] = job_of(&ops[i]);
+        all.begin[i + 1] = all.begin[i] + cg_shape_numel(&ops[i].outputs[0].shape);
+    }
+    cpu_parallel(device, all.begin[n_ops], GRAIN, range_of_all, &all);
     return CG_OK;
+}
+
+cg_status cpu_update(cpu_device *device, const cg_op *op) {
+    return cpu_run_steps(device, op, 1);
 }

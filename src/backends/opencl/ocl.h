@@ -183,7 +183,7 @@ typedef struct ocl_arg {
     } value;
 } ocl_arg;
 
-#define OCL_MAX_ARGS 20
+#define OCL_MAX_ARGS 22
 
 typedef struct ocl_call {
     const char *file, *kernel; /* as long as the process lives */
@@ -273,6 +273,7 @@ bool ocl_is_elementwise(uint32_t number);
 const char *ocl_elementwise_row(uint32_t number, bool *unary);
 /* chain.c: the table's entry; kernels that are written for a chain when it is first met, and kept. */
 cg_status ocl_run_chain(void *device, const cg_chain *chain);
+cg_status ocl_run_steps(void *device, const cg_op *ops, size_t n_ops);
 void ocl_chains_release(ocl_device *device);
 cg_status ocl_copy_op(ocl_device *device, const cg_op *op);
 cg_status ocl_fill(ocl_device *device, const cg_op *op);

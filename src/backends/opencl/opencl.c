@@ -373,6 +373,7 @@ static const cg_backend table = {
     .build = ocl_build,
     .tune = ocl_tune,
     .run_chain = ocl_run_chain,
+    .run_steps = ocl_run_steps,
     .chain_least = 32768, /* below that a launch takes longer than what its ops move */
 };
 

@@ -2,6 +2,7 @@
  * The kernels of the cpu backend beneath the tape: every built-in kind on 1 and 3 threads against the reference in
  * double, empty operands included; the same bits whatever the threads; and every loop of the products by itself.
  */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include <criterion/criterion.h>
 
 #include <clgrad/device.h>
@@ -10,7 +11,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../src/backends/cpu/matmul.h"
 #include "builtin.h"
@@ -258,18 +261,35 @@ static double exact_element(const cpu_gemm *gemm, int64_t i, int64_t j) {
     return sum;
 }
 
+/* A matrix of rows whose ends are the next one's beginnings `step` further, but for the last; behind it memory that
+ * must not be touched. */
+typedef struct fenced {
+    char *mapping;
+    size_t bytes;
+    float *at;
+} fenced;
+
+static fenced fence(int64_t rows, int64_t columns, int64_t step, int64_t seed) {
+    int64_t n = (rows - 1) * step + columns;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = ((size_t)n * sizeof(float) + page - 1) / page * page;
+    fenced f = {.bytes = bytes + page};
+    f.mapping = mmap(NULL, f.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert(f.mapping != MAP_FAILED && mprotect(f.mapping + bytes, page, PROT_NONE) == 0);
+    f.at = (float *)(void *)(f.mapping + bytes) - n;
+    fill_exactly(f.at, n, seed);
+    return f;
+}
+
 /* Every bit of c, what stands between its rows included. */
 static void check_exactly(void *device, own_product multiply, const cpu_tile *tile, cpu_gemm gemm) {
-    int64_t a = (gemm.transpose_a ? gemm.k : gemm.m) * gemm.lda, b = (gemm.transpose_b ? gemm.n : gemm.k) * gemm.ldb;
-    float *memory = calloc((size_t)(a + b + gemm.m * gemm.ldc), sizeof *memory);
-    fill_exactly(memory, a, 7);
-    fill_exactly(memory + a, b, 5);
-    fill_exactly(memory + a + b, gemm.m * gemm.ldc, 3);
-    gemm.a = memory;
-    gemm.b = memory + a;
-    gemm.c = memory + a + b;
+    fenced a = gemm.transpose_a ? fence(gemm.k, gemm.m, gemm.lda, 7) : fence(gemm.m, gemm.k, gemm.lda, 7);
+    fenced b = gemm.transpose_b ? fence(gemm.n, gemm.k, gemm.ldb, 5) : fence(gemm.k, gemm.n, gemm.ldb, 5);
+    fenced c = fence(gemm.m, gemm.n, gemm.ldc, 3);
+    gemm.a = a.at;
+    gemm.b = b.at;
+    gemm.c = c.at;
     cr_assert(multiply(device, tile, &gemm) == CG_OK);
-    for (int64_t i = 0; i < gemm.m * gemm.ldc; i++) {
+    for (int64_t i = 0; i < (gemm.m - 1) * gemm.ldc + gemm.n; i++) {
         float before = (float)(i * 3 % 31 - 15) / 8;
         bool outside = i % gemm.ldc >= gemm.n;
         double product = outside ? 0 : exact_element(&gemm, i / gemm.ldc, i % gemm.ldc);
@@ -277,7 +297,9 @@ static void check_exactly(void *device, own_product multiply, const cpu_tile *ti
         cr_assert((double)gemm.c[i] == expected, "%s, %lld x %lld x %lld, element %lld: %g, not %g", tile->name,
                   (long long)gemm.m, (long long)gemm.n, (long long)gemm.k, (long long)i, (double)gemm.c[i], expected);
     }
-    free(memory);
+    munmap(a.mapping, a.bytes);
+    munmap(b.mapping, b.bytes);
+    munmap(c.mapping, c.bytes);
 }
 
 static cg_status certainly_narrow(cpu_device *device, const cpu_tile *tile, const cpu_gemm *gemm) {

@@ -56,13 +56,13 @@ static void pack_dots(const narrow *work, int64_t line, int64_t step) {
 static void pack(const narrow *work) {
     const cpu_gemm *gemm = work->gemm;
     int64_t line = gemm->transpose_b ? gemm->ldb : 1, step = gemm->transpose_b ? 1 : gemm->ldb;
-    int64_t wide = work->wide, high = cpu_smaller(work->whole, gemm->n) - wide;
+    int64_t wide = cpu_smaller(work->wide, gemm->n), high = cpu_smaller(work->whole, gemm->n) - wide;
     for (int64_t l = 0; l < gemm->k; l += work->block) {
         int64_t k = cpu_smaller(work->block, gemm->k - l);
         const float *from = gemm->b + l * step;
         float *to = work->packed + l * work->whole;
         cpu_gemm_pack(from, line, step, wide, k, work->tile->columns, to);
-        cpu_gemm_pack(from + wide * line, line, step, high, k, work->tile->columns / 2, to + wide * k);
+        cpu_gemm_pack(from + wide * line, line, step, high, k, work->tile->columns / 2, to + work->wide * k);
     }
     pack_dots(work, line, step);
 }

@@ -8,20 +8,27 @@
 #include "conv.cl"
 #include "rows.cl"
 
-static inline float output_element(__global const float *x, __global const float *weight, triple window,
-                                   const convolution *v) {
-    float sum = 0.0f;
-    for (int c = 0; c < v->channels; c++, x += v->in_plane) {
-        for (int kd = 0, d = window.d; kd < v->kernel_d; kd++, d += v->dilation_d) {
-            for (int kh = 0, h = window.h; kh < v->kernel_h; kh++, h += v->dilation_h) {
-                bool inside = d >= 0 && d < v->in_d && h >= 0 && h < v->in_h;
-                for (int kw = 0, w = window.w; kw < v->kernel_w; kw++, w += v->dilation_w, weight++) {
-                    if (inside && w >= 0 && w < v->in_w) {
-                        sum = MULTIPLY_ADD(x[(d * v->in_h + h) * v->in_w + w], *weight, sum);
-                    }
+/* sum and the products of one plane's window, in the order of the taps. */
+static inline float add_window(__global const float *x, __global const float *weight, triple window,
+                               const convolution *v, float sum) {
+    for (int kd = 0, d = window.d; kd < v->kernel_d; kd++, d += v->dilation_d) {
+        for (int kh = 0, h = window.h; kh < v->kernel_h; kh++, h += v->dilation_h) {
+            bool inside = d >= 0 && d < v->in_d && h >= 0 && h < v->in_h;
+            for (int kw = 0, w = window.w; kw < v->kernel_w; kw++, w += v->dilation_w, weight++) {
+                if (inside && w >= 0 && w < v->in_w) {
+                    sum = MULTIPLY_ADD(x[(d * v->in_h + h) * v->in_w + w], *weight, sum);
                 }
             }
         }
+    }
+    return sum;
+}
+
+static inline float output_element(__global const float *x, __global const float *weight, triple window,
+                                   const convolution *v) {
+    float sum = 0.0f;
+    for (int c = 0; c < v->channels; c++, x += v->in_plane, weight += v->taps) {
+        sum = add_window(x, weight, window, v, sum);
     }
     return sum;
 }
@@ -42,23 +49,30 @@ __kernel void conv_direct(__global const float *x, __global const float *weight,
     }
 }
 
-static inline float input_element(__global const float *dy, __global const float *weight, triple at,
-                                  const convolution *v) {
-    float sum = 0.0f;
-    for (int f = 0; f < v->filters; f++, dy += v->out_plane, weight += (v->channels - 1) * v->taps) {
-        for (int kd = 0; kd < v->kernel_d; kd++) {
-            int d = exact(at.d + v->padding_d - kd * v->dilation_d, v->stride_d);
-            for (int kh = 0; kh < v->kernel_h; kh++) {
-                int h = exact(at.h + v->padding_h - kh * v->dilation_h, v->stride_h);
-                bool inside = d >= 0 && d < v->out_d && h >= 0 && h < v->out_h;
-                for (int kw = 0; kw < v->kernel_w; kw++, weight++) {
-                    int w = exact(at.w + v->padding_w - kw * v->dilation_w, v->stride_w);
-                    if (inside && w >= 0 && w < v->out_w) {
-                        sum = MULTIPLY_ADD(dy[(d * v->out_h + h) * v->out_w + w], *weight, sum);
-                    }
+/* sum and the products of one plane's outputs that read the element `at`. */
+static inline float add_outputs(__global const float *dy, __global const float *weight, triple at,
+                                const convolution *v, float sum) {
+    for (int kd = 0; kd < v->kernel_d; kd++) {
+        int d = exact(at.d + v->padding_d - kd * v->dilation_d, v->stride_d);
+        for (int kh = 0; kh < v->kernel_h; kh++) {
+            int h = exact(at.h + v->padding_h - kh * v->dilation_h, v->stride_h);
+            bool inside = d >= 0 && d < v->out_d && h >= 0 && h < v->out_h;
+            for (int kw = 0; kw < v->kernel_w; kw++, weight++) {
+                int w = exact(at.w + v->padding_w - kw * v->dilation_w, v->stride_w);
+                if (inside && w >= 0 && w < v->out_w) {
+                    sum = MULTIPLY_ADD(dy[(d * v->out_h + h) * v->out_w + w], *weight, sum);
                 }
             }
         }
+    }
+    return sum;
+}
+
+static inline float input_element(__global const float *dy, __global const float *weight, triple at,
+                                  const convolution *v) {
+    float sum = 0.0f;
+    for (int f = 0; f < v->filters; f++, dy += v->out_plane, weight += v->channels * v->taps) {
+        sum = add_outputs(dy, weight, at, v, sum);
     }
     return sum;
 }

@@ -97,60 +97,62 @@ Test(expression, values_have_their_kind_and_number) {
     cg_syntax_free(&syntax);
 }
 
+/* A text, what was expected, and where it stopped. */
+static const char *const refused[][3] = {
+    {"", "expected a call such as", "at the end, column 1"},
+    {"   ", "expected a call such as", "at the end, column 4"},
+    {"Linear", "expected '(' after a name", "column 7: Linear <here> "},
+    {"Linear(784, 10", "expected ',' or ')'", "at the end, column 15"},
+    {"Linear(784 10)", "expected ',' or ')'", "at column 12: Linear(784  <here> 10)"},
+    {"Linear(784, 10))", "expected ',' or the end", "column 16"},
+    {"Linear(784, 10) ReLU()", "expected ',' or the end", "column 17"},
+    {"Linear(784,, 10)", "expected a value", "column 12"},
+    {"Linear(,)", "expected a value", "column 8"},
+    {", ReLU()", "expected a call", "column 1"},
+    {"ReLU(),, ReLU()", "expected a call", "column 8"},
+    {"3", "expected a call", "column 1"},
+    {"True", "expected a call", "column 1"},
+    {"inf", "expected a call", "column 1"},
+    {"(ReLU())", "expected a call", "column 1"},
+    {"f(x)", "expected '(' after a name", "column 4"},
+    {"f(x=)", "expected a value", "column 5"},
+    {"f(x=1, 2)", "expected a keyword", "column 8"},
+    {"f(=1)", "expected a value", "column 3"},
+    {"f(1=2)", "expected ',' or ')'", "column 4"},
+    {"f([1, 2)", "expected ',' or ']'", "column 8"},
+    {"f((1, 2]", "expected ',' or ')'", "column 8"},
+    {"f([x=1])", "expected '(' after a name", "column 5"},
+    {"f('abc)", "closing quote", "at the end, column 8"},
+    {"f('abc\n')", "closing quote", "column 7"},
+    {"f('\\n')", "after a backslash", "column 5"},
+    {"f('\\", "after a backslash", "at the end"},
+    {"f(3x)", "expected ',' or ')'", "column 4"},
+    {"f(1e)", "expected ',' or ')'", "column 4"},
+    {"f(1.2.3)", "expected ',' or ')'", "column 6"},
+    {"f(-)", "expected a number", "column 3"},
+    {"f(-x)", "expected a number", "column 3"},
+    {"f(.)", "expected a number", "column 3"},
+    {"f(--1)", "expected a number", "column 3"},
+    {"f(0x10)", "expected ',' or ')'", "column 4"},
+    {"f(9223372036854775808)", "expected an integer of 64 bits", "column 3"},
+    {"f(1234567890123456789012345678901234567890123456789012345678901234567890)", "less than 64 characters", ""},
+    {"f(@)", "expected a value", "<here> @)"},
+    {"f(\x01\xff)", "expected a value",
+     "<here> ?"
+     "?)"},
+    {"f(*g())", "expected a value", "column 3"},
+    {"f(g() + 1)", "expected ',' or ')'", "column 7"},
+    {"f(a b)", "expected '(' after a name", "column 5"},
+    {"Sequential(Linear(784, 512), ReLU(), Linear(512, 10)!, Flatten())", "expected ',' or ')'",
+     "column 53: ...inear(784, 512), ReLU(), Linear(512, 10) <here> !, Flatten())"},
+};
+
 Test(expression, says_where_it_stopped_and_what_it_expected) {
-    static const char *const cases[][3] = {
-        {"", "expected a call such as", "at the end, column 1"},
-        {"   ", "expected a call such as", "at the end, column 4"},
-        {"Linear", "expected '(' after a name", "column 7: Linear <here> "},
-        {"Linear(784, 10", "expected ',' or ')'", "at the end, column 15"},
-        {"Linear(784 10)", "expected ',' or ')'", "at column 12: Linear(784  <here> 10)"},
-        {"Linear(784, 10))", "expected ',' or the end", "column 16"},
-        {"Linear(784, 10) ReLU()", "expected ',' or the end", "column 17"},
-        {"Linear(784,, 10)", "expected a value", "column 12"},
-        {"Linear(,)", "expected a value", "column 8"},
-        {", ReLU()", "expected a call", "column 1"},
-        {"ReLU(),, ReLU()", "expected a call", "column 8"},
-        {"3", "expected a call", "column 1"},
-        {"True", "expected a call", "column 1"},
-        {"inf", "expected a call", "column 1"},
-        {"(ReLU())", "expected a call", "column 1"},
-        {"f(x)", "expected '(' after a name", "column 4"},
-        {"f(x=)", "expected a value", "column 5"},
-        {"f(x=1, 2)", "expected a keyword", "column 8"},
-        {"f(=1)", "expected a value", "column 3"},
-        {"f(1=2)", "expected ',' or ')'", "column 4"},
-        {"f([1, 2)", "expected ',' or ']'", "column 8"},
-        {"f((1, 2]", "expected ',' or ')'", "column 8"},
-        {"f([x=1])", "expected '(' after a name", "column 5"},
-        {"f('abc)", "closing quote", "at the end, column 8"},
-        {"f('abc\n')", "closing quote", "column 7"},
-        {"f('\\n')", "after a backslash", "column 5"},
-        {"f('\\", "after a backslash", "at the end"},
-        {"f(3x)", "expected ',' or ')'", "column 4"},
-        {"f(1e)", "expected ',' or ')'", "column 4"},
-        {"f(1.2.3)", "expected ',' or ')'", "column 6"},
-        {"f(-)", "expected a number", "column 3"},
-        {"f(-x)", "expected a number", "column 3"},
-        {"f(.)", "expected a number", "column 3"},
-        {"f(--1)", "expected a number", "column 3"},
-        {"f(0x10)", "expected ',' or ')'", "column 4"},
-        {"f(9223372036854775808)", "expected an integer of 64 bits", "column 3"},
-        {"f(1234567890123456789012345678901234567890123456789012345678901234567890)", "less than 64 characters", ""},
-        {"f(@)", "expected a value", "<here> @)"},
-        {"f(\x01\xff)", "expected a value",
-         "<here> ?"
-         "?)"},
-        {"f(*g())", "expected a value", "column 3"},
-        {"f(g() + 1)", "expected ',' or ')'", "column 7"},
-        {"f(a b)", "expected '(' after a name", "column 5"},
-        {"Sequential(Linear(784, 512), ReLU(), Linear(512, 10)!, Flatten())", "expected ',' or ')'",
-         "column 53: ...inear(784, 512), ReLU(), Linear(512, 10) <here> !, Flatten())"},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(refused); i++) {
         cg_syntax syntax;
-        cr_expect_eq(cg_syntax_parse(cases[i][0], &syntax), CG_ERR_SYNTAX, "%s", cases[i][0]);
-        cr_expect_not_null(strstr(cg_error_message(), cases[i][1]), "%s: %s", cases[i][0], cg_error_message());
-        cr_expect_not_null(strstr(cg_error_message(), cases[i][2]), "%s: %s", cases[i][0], cg_error_message());
+        cr_expect_eq(cg_syntax_parse(refused[i][0], &syntax), CG_ERR_SYNTAX, "%s", refused[i][0]);
+        cr_expect_not_null(strstr(cg_error_message(), refused[i][1]), "%s: %s", refused[i][0], cg_error_message());
+        cr_expect_not_null(strstr(cg_error_message(), refused[i][2]), "%s: %s", refused[i][0], cg_error_message());
         cr_expect_null(syntax.nodes);
     }
 }

@@ -62,6 +62,48 @@ Test(kernels_cpu, agree_on_several_threads) {
     check_all(open_several(), "cpu,threads=3");
 }
 
+/* Memory behind which nothing may be touched. */
+typedef struct fenced {
+    char *mapping;
+    size_t bytes;
+    void *at;
+} fenced;
+
+static fenced fence(size_t bytes) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (bytes + page - 1) / page * page;
+    fenced f = {.bytes = whole + page};
+    f.mapping = mmap(NULL, f.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert(f.mapping != MAP_FAILED && mprotect(f.mapping + whole, page, PROT_NONE) == 0);
+    f.at = f.mapping + whole - bytes;
+    return f;
+}
+
+/* The op once more in as much scratch memory as it asked for. */
+static void run_fenced(const cg_op *op, const char *threads) {
+    cpu_device *device = open_device(threads);
+    cr_assert(cg_backend_cpu.run(device, op) == CG_OK, "%s", cg_error_message());
+    if (device->scratch_bytes > 0) {
+        void *own = device->scratch;
+        fenced f = fence(device->scratch_bytes);
+        device->scratch = f.at;
+        cr_assert(cg_backend_cpu.run(device, op) == CG_OK, "%s", cg_error_message());
+        device->scratch = own;
+        munmap(f.mapping, f.bytes);
+    }
+    cg_backend_cpu.close(device);
+}
+
+Test(kernels_cpu, use_no_more_scratch_memory_than_they_ask_for) {
+    for (size_t i = 0; i < cg_kind_count; i++) {
+        twin t;
+        for (int variant = 0; twin_build(&t, cg_kinds[i].number, variant, 5); variant++) {
+            run_fenced(&t.single, "1");
+            run_fenced(&t.single, NULL);
+            twin_end(&t);
+        }
+    }
+}
+
 static bool same_bits(const cg_operand *a, const cg_operand *b) {
     return memcmp(a->buffer, b->buffer, (a->extent + TWIN_OFFSET + TWIN_GUARD) * cg_dtype_size(a->dtype)) == 0;
 }
@@ -261,30 +303,19 @@ static double exact_element(const cpu_gemm *gemm, int64_t i, int64_t j) {
     return sum;
 }
 
-/* A matrix of rows whose ends are the next one's beginnings `step` further, but for the last; behind it memory that
- * must not be touched. */
-typedef struct fenced {
-    char *mapping;
-    size_t bytes;
-    float *at;
-} fenced;
-
-static fenced fence(int64_t rows, int64_t columns, int64_t step, int64_t seed) {
+/* Rows of a matrix, `step` from one to the next, with nothing behind the last one's end. */
+static fenced fence_matrix(int64_t rows, int64_t columns, int64_t step, int64_t seed) {
     int64_t n = (rows - 1) * step + columns;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = ((size_t)n * sizeof(float) + page - 1) / page * page;
-    fenced f = {.bytes = bytes + page};
-    f.mapping = mmap(NULL, f.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    cr_assert(f.mapping != MAP_FAILED && mprotect(f.mapping + bytes, page, PROT_NONE) == 0);
-    f.at = (float *)(void *)(f.mapping + bytes) - n;
+    fenced f = fence((size_t)n * sizeof(float));
     fill_exactly(f.at, n, seed);
     return f;
 }
 
 /* Every bit of c, what stands between its rows included. */
 static void check_exactly(void *device, own_product multiply, const cpu_tile *tile, cpu_gemm gemm) {
-    fenced a = gemm.transpose_a ? fence(gemm.k, gemm.m, gemm.lda, 7) : fence(gemm.m, gemm.k, gemm.lda, 7);
-    fenced b = gemm.transpose_b ? fence(gemm.n, gemm.k, gemm.ldb, 5) : fence(gemm.k, gemm.n, gemm.ldb, 5);
-    fenced c = fence(gemm.m, gemm.n, gemm.ldc, 3);
+    fenced a = gemm.transpose_a ? fence_matrix(gemm.k, gemm.m, gemm.lda, 7) : fence_matrix(gemm.m, gemm.k, gemm.lda, 7);
+    fenced b = gemm.transpose_b ? fence_matrix(gemm.n, gemm.k, gemm.ldb, 5) : fence_matrix(gemm.k, gemm.n, gemm.ldb, 5);
+    fenced c = fence_matrix(gemm.m, gemm.n, gemm.ldc, 3);
     gemm.a = a.at;
     gemm.b = b.at;
     gemm.c = c.at;
@@ -318,7 +349,7 @@ Test(kernels_cpu, narrow_products_have_every_width) {
     int count = cpu_tiles(tiles);
     void *several = open_several();
     for (int i = 0; i < count * 37; i++) {
-        int64_t n = 2 + i % 37, k = 64 + i % 5;
+        int64_t n = 2 + i % 37, k = i % 7 == 0 ? 1027 : 64 + i % 5;
         cpu_gemm gemm = {.transpose_b = i % 2, .add = i % 3 == 0, .m = 257, .n = n, .k = k};
         gemm.lda = k + 3, gemm.ldb = (gemm.transpose_b ? k : n) + 2, gemm.ldc = n + 1;
         check_exactly(several, certainly_narrow, tiles[i / 37], gemm);

@@ -8,6 +8,7 @@
 
 #include "builtin.h"
 #include "device.h"
+#include "record.h"
 #include "twin.h"
 
 static void check_case(twin *t, twin_device *device, int variant) {
@@ -43,5 +44,50 @@ Test(kernels, agree_with_the_reference_in_double) {
         }
     }
     twin_device_release(&twins);
+    cg_device_close(device);
+}
+
+#define STEPS 6
+
+/* Short and long parameters in one go, more than a launch takes, all with the numbers of one variant. */
+static void check_steps(const cg_op_kind *kind, twin_device devices[STEPS], int variant, bool both) {
+    twin t[STEPS];
+    for (int i = 0; i < STEPS; i++) {
+        cr_assert(twin_build(&t[i], kind->number, both && i % 3 == 1 ? variant ^ 4 : variant, (uint64_t)i + 1));
+        cr_assert(cg_backend_reference.run(NULL, &t[i].wide) == CG_OK, "%s", cg_error_message());
+    }
+    twin_run_steps(t, STEPS, devices);
+    for (int i = 0; i < STEPS; i++) {
+        twin_compare(&t[i], test_device_string(), variant);
+        twin_end(&t[i]);
+    }
+}
+
+/* Each number of states, without long parameters where they take too long. */
+static void check_steps_of(const cg_op_kind *kind, twin_device devices[STEPS]) {
+    twin t;
+    bool both = test_device_budget().edges;
+    for (int variant = 0; twin_build(&t, kind->number, variant, 1); variant += 8) {
+        twin_end(&t);
+        check_steps(kind, devices, variant, both);
+    }
+}
+
+Test(kernels, optimizer_steps_as_one_agree_with_the_reference_in_double) {
+    cg_device *device = test_device_open();
+    if (device->backend->run_steps == NULL) {
+        cg_device_close(device);
+        cr_skip_test("this backend runs them one by one");
+    }
+    twin_device devices[STEPS];
+    for (int i = 0; i < STEPS; i++) {
+        devices[i] = (twin_device){.backend = device->backend, .device = device->handle};
+    }
+#define CG_UPDATE(NAME, name, statements) check_steps_of(cg_kind(CG_OP_##NAME), devices);
+#include <clgrad/updates.def>
+#undef CG_UPDATE
+    for (int i = 0; i < STEPS; i++) {
+        twin_device_release(&devices[i]);
+    }
     cg_device_close(device);
 }

@@ -195,7 +195,7 @@ static cg_operand upload(const cg_operand *operand, twin_device *d, uint32_t pla
     return there;
 }
 
-void twin_run(const twin *t, twin_device *d) {
+static cg_op upload_all(const twin *t, twin_device *d) {
     const char *reason = "";
     cg_op op = t->single;
     for (uint32_t i = 0; i < op.n_inputs; i++) {
@@ -205,11 +205,32 @@ void twin_run(const twin *t, twin_device *d) {
         op.outputs[i] = upload(&t->single.outputs[i], d, CG_MAX_INPUTS + i);
     }
     cr_assert(d->backend->supports(d->device, &op, &reason), "%s is not supported: %s", op.kind->name, reason);
-    cr_assert(d->backend->run(d->device, &op) == CG_OK, "%s: %s", op.kind->name, cg_error_message());
-    for (uint32_t i = 0; i < op.n_outputs; i++) {
+    return op;
+}
+
+static void download_outputs(const twin *t, const cg_op *op, twin_device *d) {
+    for (uint32_t i = 0; i < op->n_outputs; i++) {
         const cg_operand *here = &t->single.outputs[i];
-        cr_assert(d->backend->read(d->device, op.outputs[i].buffer, 0, here->buffer, bytes(here)) == CG_OK, "%s: %s",
-                  op.kind->name, cg_error_message());
+        cr_assert(d->backend->read(d->device, op->outputs[i].buffer, 0, here->buffer, bytes(here)) == CG_OK, "%s: %s",
+                  op->kind->name, cg_error_message());
+    }
+}
+
+void twin_run(const twin *t, twin_device *d) {
+    cg_op op = upload_all(t, d);
+    cr_assert(d->backend->run(d->device, &op) == CG_OK, "%s: %s", op.kind->name, cg_error_message());
+    download_outputs(t, &op, d);
+}
+
+void twin_run_steps(const twin *t, size_t n, twin_device *d) {
+    cg_op ops[CG_MAX_STEPS];
+    for (size_t i = 0; i < n; i++) {
+        ops[i] = upload_all(&t[i], &d[i]);
+        ops[i].inputs[0] = ops[0].inputs[0];
+    }
+    cr_assert(d->backend->run_steps(d->device, ops, n) == CG_OK, "%s: %s", ops[0].kind->name, cg_error_message());
+    for (size_t i = 0; i < n; i++) {
+        download_outputs(&t[i], &ops[i], &d[i]);
     }
 }
 

@@ -58,6 +58,9 @@ typedef struct twin_device {
 
 /* Runs the float op: operands go to buffers of the device, and outputs come back with what lies around them. */
 void twin_run(const twin *t, twin_device *device);
+
+/* The same of n optimizer steps as one, with the first one's numbers, each in buffers of its own. */
+void twin_run_steps(const twin *t, size_t n, twin_device *devices);
 void twin_device_release(twin_device *device);
 
 /* Every output of the float op is near the double one, and the guards are as they were. */

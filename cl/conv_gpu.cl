@@ -1,14 +1,14 @@
 /*
  * Convolution on a GPU as a matrix product whose right matrix is never stored: its tiles are gathered from the image
  * (implicit GEMM; Chetlur et al., cuDNN: efficient primitives for deep learning, 2014), by what conv_sides.cl has
- * written of all terms and columns, the same for the three passes. A work-group of 256 items computes a tile of
- * 128 x 128 or 64 x 128 through local memory, an item 8 or 4 rows of 8 columns of it.
+ * written of all terms and columns, the same for the three passes. A work-group of 256 or 128 items computes a tile of
+ * 128 x 128 or 64 x 128 through local memory, an item 8 rows of 8 columns of it; 256 with 4 rows where registers are few.
  *
  * get_group_id(1) counts the tiles' rows, get_group_id(2) the groups of channels times the parts that the sum is cut
  * into; with several parts each writes a result of its own, which a sum joins.
  *
- * Variants: -DCG_ITEM_ROWS=4 -DCG_SUBGROUP=0
- * Variants (amd, nvidia): -DCG_ITEM_ROWS=8 -DCG_SUBGROUP=0
+ * Variants (intel): -DCG_ITEM_ROWS=4 -DCG_ITEMS=256 -DCG_SUBGROUP=0
+ * Variants (amd, nvidia): -DCG_ITEM_ROWS=8 -DCG_ITEMS={128,256} -DCG_SUBGROUP=0
  */
 #include "prelude.cl"
 #include "side.cl"
@@ -17,12 +17,15 @@
 #ifndef CG_ITEM_ROWS
 #define CG_ITEM_ROWS 4
 #endif
+#ifndef CG_ITEMS
+#define CG_ITEMS 256
+#endif
 
 /* Functions that are called with local memory: PoCL loses it in those that are not inlined. */
 #define INSIDE static inline __attribute__((always_inline))
 
-#define ITEMS 256
-#define TILE_M (CG_ITEM_ROWS * 16)
+#define ITEMS CG_ITEMS
+#define TILE_M (CG_ITEM_ROWS * ITEMS / 16)
 #define TILE_N 128
 #define DEPTH (64 / CG_ITEM_ROWS)
 #define STRIDE_A (TILE_M + 4) /* a multiple of 4 keeps float4 loads, and spreads the rows over the banks */
@@ -42,7 +45,7 @@ typedef float4 together;
 
 /* How much of the loop over a block of terms to unroll: all, but NVIDIA's compiler then takes too many registers. */
 #if defined(__NVPTX__) || defined(cl_nv_pragma_unroll)
-#define STEPS 4
+#define STEPS (ITEMS == 128 ? 2 : 4)
 #else
 #define STEPS DEPTH
 #endif

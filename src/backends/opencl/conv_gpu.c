@@ -4,7 +4,6 @@
 #include "conv.h"
 
 #define TILE_COLUMNS 128
-#define ITEMS 256
 #define FEW_GROUPS 128 /* below this a GPU is not full */
 #define PART_TERMS 512 /* the least of the sum that a work-group should have */
 #define MOST_TAPS 31   /* the bits of cl/conv_sides.cl: of all axes together */
@@ -21,12 +20,12 @@ typedef struct side {
     cl_uint reach, bits, place;
 } side;
 
-/* One convolution as a product: its operands, and an item's rows of the tile. */
+/* One convolution as a product: its operands, an item's rows of the tile, and a work-group's items. */
 typedef struct tile_plan {
     const ocl_convolution *conv;
     const cg_operand *a, *b, *c;
     cl_mem sides;
-    unsigned item_rows;
+    unsigned item_rows, items;
     tile_product p;
 } tile_plan;
 
@@ -88,13 +87,17 @@ static void set_sizes(tile_plan *plan) {
     plan->p.has_bias = (cl_ulong)s->has_bias;
 }
 
-/* Eight rows an item cost three quarters of what four do, where the tile's 128 rows are there. */
-static unsigned item_rows_for(const ocl_convolution *conv, uint64_t rows) {
-    return !ocl_few_registers(conv->device) && ocl_ceil(rows, 128) * 128 * 3 <= ocl_ceil(rows, 64) * 64 * 4 ? 8 : 4;
+/* Tiles of 128 rows gather less for each row; those of 64 are taken where they leave less idle, or registers are few.
+ */
+static void choose_tile(tile_plan *plan) {
+    bool few = ocl_few_registers(plan->conv->device);
+    bool high = ocl_ceil(plan->p.rows, 64) % 2 == 0;
+    plan->item_rows = few ? 4 : 8;
+    plan->items = few || high ? 256 : 128;
 }
 
 static uint64_t tile_rows(const tile_plan *plan) {
-    return ocl_ceil(plan->p.rows, plan->item_rows * 16);
+    return ocl_ceil(plan->p.rows, plan->item_rows * plan->items / 16);
 }
 
 /* How many parts to cut the sum into when there are few tiles and it is long: a weight's gradient. By shape alone. */
@@ -108,7 +111,7 @@ static uint64_t parts_of(const tile_plan *plan) {
 static cg_status make_plan(const ocl_convolution *conv, tile_plan *plan) {
     plan->conv = conv;
     set_sizes(plan);
-    plan->item_rows = item_rows_for(conv, plan->p.rows);
+    choose_tile(plan);
     plan->p.part_terms = (cl_uint)ocl_ceil(plan->p.terms, parts_of(plan));
     plan->p.parts = ocl_ceil(plan->p.terms, plan->p.part_terms); /* none is empty */
     uint64_t sides = (uint64_t)plan->p.terms + plan->p.columns;
@@ -130,19 +133,21 @@ static cg_status write_sides(const tile_plan *plan) {
 }
 
 static cg_status multiply(const tile_plan *plan, cl_mem c) {
-    char defines[48];
+    char defines[64];
     ocl_device *device = plan->conv->device;
-    snprintf(defines, sizeof defines, "-DCG_ITEM_ROWS=%u -DCG_SUBGROUP=%u", plan->item_rows, device->subgroup);
+    snprintf(defines, sizeof defines, "-DCG_ITEM_ROWS=%u -DCG_ITEMS=%u -DCG_SUBGROUP=%u", plan->item_rows, plan->items,
+             device->subgroup);
     const cg_operand *bias = plan->conv->bias != NULL ? plan->conv->bias : plan->a;
-    return ocl_launch(device, &(ocl_call){.file = "conv_gpu.cl",
-                                          .kernel = "conv_tile",
-                                          .defines = defines,
-                                          .items = {ocl_ceil(plan->p.columns, TILE_COLUMNS) * ITEMS, tile_rows(plan),
-                                                    (size_t)plan->conv->sizes.groups * (size_t)plan->p.parts},
-                                          .group = ITEMS,
-                                          .args = {ocl_memory(plan->a->buffer), ocl_memory(plan->b->buffer),
-                                                   ocl_memory(c), ocl_memory(bias->buffer), ocl_memory(plan->sides),
-                                                   ocl_struct(&plan->p, sizeof plan->p)}});
+    return ocl_launch(
+        device,
+        &(ocl_call){.file = "conv_gpu.cl",
+                    .kernel = "conv_tile",
+                    .defines = defines,
+                    .items = {ocl_ceil(plan->p.columns, TILE_COLUMNS) * plan->items, tile_rows(plan),
+                              (size_t)plan->conv->sizes.groups * (size_t)plan->p.parts},
+                    .group = plan->items,
+                    .args = {ocl_memory(plan->a->buffer), ocl_memory(plan->b->buffer), ocl_memory(c),
+                             ocl_memory(bias->buffer), ocl_memory(plan->sides), ocl_struct(&plan->p, sizeof plan->p)}});
 }
 
 static cg_status multiply_parts(tile_plan *plan) {

@@ -1,22 +1,29 @@
 /*
- * Matrix products on a GPU: a work-group of 256 items computes a tile of 128 x 128 or 128 x 64 through local memory, an
- * item 8 or 4 rows of 8 columns of it. Where the tile lies inside both matrices a loop without bounds does all whole
+ * Matrix products on a GPU: a work-group of 256 or 128 items computes a tile of 128 x 128 or 128 x 64 through local memory,
+ * an item 8 rows of 8 columns of it; 256 with 4 rows where registers are few. Where the tile lies inside both matrices a loop without bounds does all whole
  * blocks of k, with loads of four neighbours; what is left, and tiles across an edge, take a loop that checks, and reads
  * zeros outside.
  *
  * CG_ITEM_ROWS  8: each number from local memory serves eight multiplications, which GPUs with slower local memory want;
  *               4: half the registers
  *
- * Variants: -DCG_ITEM_ROWS=4 -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1} -DCG_SUBGROUP=0
- * Variants (amd, nvidia): -DCG_ITEM_ROWS=8 -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1} -DCG_SUBGROUP=0
+ * Variants (intel): -DCG_ITEM_ROWS=4 -DCG_ITEMS=256 -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1} -DCG_SUBGROUP=0
+ * Variants (amd, nvidia): -DCG_ITEM_ROWS=8 -DCG_ITEMS={128,256} -DCG_TRANSPOSE_A={0,1} -DCG_TRANSPOSE_B={0,1} -DCG_SUBGROUP=0
  */
 #ifndef CG_ITEM_ROWS
 #define CG_ITEM_ROWS 4
 #endif
+#ifndef CG_ITEMS
+#define CG_ITEMS 256
+#endif
 #define TILE_M 128
-#define TILE_N (CG_ITEM_ROWS * 16)
+#define TILE_N (CG_ITEM_ROWS * ITEMS / 16)
+#define ITEMS CG_ITEMS
+#if ITEMS == 128 && (defined(__gfx90a__) || defined(__gfx942__)) /* local memory for four waves of such small groups */
+#define DEPTH 8
+#else
 #define DEPTH 16 /* 64 bytes of a matrix that is stored along k */
-#define ITEMS 256
+#endif
 #if defined(__NVPTX__) || defined(cl_nv_pragma_unroll)
 #define NVIDIA 1
 #else
@@ -30,7 +37,7 @@
 #define PAD 0
 #define SPREAD(depth) ((depth) / 4 * 8)
 #endif
-#if defined(__gfx90a__) || defined(__gfx942__) /* left alone, the compiler takes registers for three */
+#if ITEMS == 256 && (defined(__gfx90a__) || defined(__gfx942__)) /* left alone, the compiler takes registers for three */
 #define FOUR_WAVES __attribute__((amdgpu_waves_per_eu(4)))
 #else
 #define FOUR_WAVES
@@ -39,6 +46,11 @@
 
 /* How much of the loop over a block of k to unroll: all of it, but NVIDIA's compiler then takes too many registers. */
 #define STEPS (NVIDIA ? 2 : DEPTH)
+#if ITEMS == 128 && defined(__gfx90a__) /* two registers more would cost it one of four waves */
+#define FOURS_OF_STEPS 1
+#else
+#define FOURS_OF_STEPS (DEPTH / 4)
+#endif
 
 /* Where an item's first four elements of a tile are: (depth, place across), by the axis that is stored without gaps. */
 static inline uint2 first_four(int along_k, uint tile) {
@@ -138,7 +150,7 @@ static inline void multiply_whole(const product *p, job *j, __local float *tile_
         advance(j, DEPTH, p);
         barrier(CLK_LOCAL_MEM_FENCE);
 #if PAD == 0
-#pragma unroll
+#pragma unroll FOURS_OF_STEPS
         for (uint d = 0; d < DEPTH; d += 4) {
             __local const float *from_a = my_a(tile_a, d), *from_b = my_b(tile_b, d);
 #pragma unroll

@@ -273,10 +273,15 @@ typedef struct gpu_tile {
     uint64_t rows, columns, items, cost;
 } gpu_tile;
 
-static const gpu_tile tiles[] = {
-    {"16 x 16", "matmul_small.cl", "matmul_small", "", 16, 16, 64, 16},
-    {"128 x 64", "matmul_gpu.cl", "matmul_gpu", "-DCG_ITEM_ROWS=4 ", 128, 64, 256, 4},
-    {"128 x 128", "matmul_gpu.cl", "matmul_gpu", "-DCG_ITEM_ROWS=8 ", 128, 128, 256, 3},
+#define GPU_TILES 3
+
+/* Where registers are few, and elsewhere, by the number of a way. */
+static const gpu_tile tiles[2][GPU_TILES] = {
+    {{"16 x 16", "matmul_small.cl", "matmul_small", "", 16, 16, 64, 64},
+     {"128 x 64", "matmul_gpu.cl", "matmul_gpu", "-DCG_ITEM_ROWS=8 -DCG_ITEMS=128 ", 128, 64, 128, 13},
+     {"128 x 128", "matmul_gpu.cl", "matmul_gpu", "-DCG_ITEM_ROWS=8 -DCG_ITEMS=256 ", 128, 128, 256, 12}},
+    {{"16 x 16", "matmul_small.cl", "matmul_small", "", 16, 16, 64, 64},
+     {"128 x 64", "matmul_gpu.cl", "matmul_gpu", "-DCG_ITEM_ROWS=4 -DCG_ITEMS=256 ", 128, 64, 256, 16}},
 };
 
 #define GPU_FEW_GROUPS 128 /* below this a GPU is not full */
@@ -296,16 +301,18 @@ static uint64_t tiles_of(const product *p, const gpu_tile *tile) {
     return ocl_ceil(p->m, tile->rows) * ocl_ceil(p->n, tile->columns);
 }
 
-/* The last is 8 x 8 an item. */
-static size_t tile_count(const ocl_device *device) {
-    return sizeof tiles / sizeof *tiles - ocl_few_registers(device);
+/* NULL: there is none. */
+static const gpu_tile *tile_at(const ocl_device *device, size_t i) {
+    const gpu_tile *tile = i < GPU_TILES ? &tiles[ocl_few_registers(device)][i] : NULL;
+    return tile != NULL && tile->name != NULL ? tile : NULL;
 }
 
 const char *ocl_way_name(const ocl_device *device, ocl_way way) {
     if (way <= OCL_WAY_CLBLAST) {
         return way == OCL_WAY_CLBLAST ? "CLBlast" : NULL;
     }
-    return way - OCL_WAY_TILE < tile_count(device) ? tiles[way - OCL_WAY_TILE].name : NULL;
+    const gpu_tile *tile = tile_at(device, (size_t)(way - OCL_WAY_TILE));
+    return tile != NULL ? tile->name : NULL;
 }
 
 static ocl_way way_of(const product *p) {
@@ -322,16 +329,16 @@ static ocl_way way_of(const product *p) {
 /* The tile of this way, else the cheapest. */
 static const gpu_tile *tile_for(const product *p) {
     ocl_way way = way_of(p);
-    const gpu_tile *best = NULL;
+    const gpu_tile *best = NULL, *tile;
     uint64_t least = UINT64_MAX;
     if (way >= OCL_WAY_TILE) {
-        return &tiles[way - OCL_WAY_TILE];
+        return tile_at(p->device, (size_t)(way - OCL_WAY_TILE));
     }
-    for (size_t i = 0; i < tile_count(p->device); i++) {
-        uint64_t cost = tiles_of(p, &tiles[i]) * tiles[i].rows * tiles[i].columns * tiles[i].cost;
+    for (size_t i = 0; (tile = tile_at(p->device, i)) != NULL; i++) {
+        uint64_t cost = tiles_of(p, tile) * tile->rows * tile->columns * tile->cost;
         if (cost <= least) { /* of two the larger */
             least = cost;
-            best = &tiles[i];
+            best = tile;
         }
     }
     return best;

@@ -125,7 +125,8 @@ Test(chain, what_only_a_chain_uses_has_no_memory) {
     for (size_t k = 0; k < sizeof networks / sizeof *networks; k++) {
         cr_assert(cg_copy(tape, y, networks[k].build(tape, x, y)) == CG_OK);
         cg_chains_find(tape);
-        cr_expect((count_inner(tape) > 0) == networks[k].chained, "%s: %d", networks[k].name, count_inner(tape));
+        bool chained = networks[k].chained && device->backend->run_chain != NULL;
+        cr_expect((count_inner(tape) > 0) == chained, "%s: %d", networks[k].name, count_inner(tape));
         cg_tape_reset(tape);
     }
     cg_tape_destroy(tape);

@@ -15,6 +15,7 @@ int cpu_default_threads(void) {
     return omp_get_max_threads();
 }
 
+#ifdef _OPENMP
 #define RANGES 16 /* of a thread's share: what a slow one has not begun the others take over */
 
 /* One operation cut into ranges whose places do not depend on which thread takes which. */
@@ -30,7 +31,6 @@ static int64_t begin_of(int64_t n, int64_t parts, int64_t part) {
     return n / parts * part + (part < rest ? part : rest);
 }
 
-#ifdef _OPENMP
 /* The ranges of a thread's share that nobody has begun. */
 static void run_share(const work *all, cpu_share *share, int64_t first, int64_t end) {
     for (;;) {

@@ -3,6 +3,8 @@
  * alone; every piece gives a row of partial sums, and these are added in double, in order: the bits do not depend on
  * the number of threads.
  */
+#include <string.h>
+
 #include "cpu.h"
 #include "host_memory.h"
 
@@ -20,7 +22,8 @@ CPU_CLONES static float row_sum(const float *x, int64_t n) {
         }
     }
     float lane[CPU_LANES];
-    *(cpu_lanes *)lane = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    cpu_lanes all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    memcpy(lane, &all, sizeof lane);
     float total = cpu_lanes_sum(lane);
     for (; i < n; i++) {
         total += x[i];

@@ -106,13 +106,15 @@ typedef struct cg_tuned_product {
     double speed, usual;
 } cg_tuned_product;
 
+/* Optimizer steps that run_steps takes at once. */
+#define CG_MAX_STEPS 16
+
 /* Elementwise ops that follow each other, whose operands all have as many elements, f32 in a row: element i of an
  * output depends on element i of the inputs alone. An operand whose buffer is inner + s, s < CG_MAX_INNER, is number s
  * of those that only the chain uses: no memory is behind it, and an op of the chain writes it before others read it. */
 #define CG_MAX_CHAIN 16
 #define CG_MAX_INNER 8
 #define CG_MAX_CHAIN_OPERANDS 16 /* different ones, those without memory among them */
-#define CG_MAX_STEPS 16
 typedef struct cg_chain {
     const cg_op *ops;
     size_t n_ops;
